@@ -1,0 +1,50 @@
+"""The `edge-sdk` command. Its subcommands come from whatever is installed (entry points `edge_sdk.commands`)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from importlib.metadata import entry_points, version
+
+from edge_sdk.errors import EdgeError
+
+GROUP = "edge_sdk.commands"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line with every subcommand this installation can run."""
+    top = argparse.ArgumentParser(
+        prog="edge-sdk",
+        description="Neural speech separation on small boards: train, export, quantize, run.",
+        epilog="Commands that need more than is installed are not listed: pip install 'edge-sdk[train,export]'.",
+    )
+    top.add_argument("--version", action="version", version=version("edge-sdk"))
+    top.add_argument("--verbose", "-v", action="store_true", help="log what happens to standard error")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+        entry.load()(commands)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command: 0 done, 1 refused with one line on standard error, 2 wrong usage."""
+    args = parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s", stream=sys.stderr, force=True
+    )
+    try:
+        return int(args.run(args) or 0)
+    except EdgeError as error:
+        print(f"edge-sdk: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("edge-sdk: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

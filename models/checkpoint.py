@@ -1,0 +1,75 @@
+"""Networks and training states as safetensors files: weights, and in the header the configuration that rebuilds them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from edge_sdk.errors import CheckpointError
+from models.tasnet import TasNet
+from models.zoo import build, config_from_dict, config_to_dict
+
+FORMAT = 1
+WEIGHTS = "network."
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write aside, sync, rename: a kill at any moment leaves the old file or the new one."""
+    data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, {"header": json.dumps(header)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        with aside.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        aside.rename(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror}); free space or choose another folder") from error
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of a checkpoint; `CheckpointError` where it is missing, damaged or of an unknown format."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; expected a .safetensors file written by edge-sdk train")
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("header", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a checkpoint of this version of edge-sdk (expected format {FORMAT})")
+    return tensors, header
+
+
+def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Tensors whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def save_network(path: Path, network: TasNet, about: dict[str, Any]) -> None:
+    """A network alone. `about`: where it comes from (recipe, commit, step, hours seen), plain data."""
+    header = {"format": FORMAT, "config": config_to_dict(network.config), "about": about}
+    save_tensors(path, {WEIGHTS + name: t for name, t in network.state_dict().items()}, header)
+
+
+def load_network(path: Path) -> tuple[TasNet, dict[str, Any]]:
+    """The network of a checkpoint in evaluation mode, and what its header says about it."""
+    tensors, header = load_tensors(path)
+    try:
+        network = build(config_from_dict(header["config"]))
+        network.load_state_dict(with_prefix(tensors, WEIGHTS))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from error
+    if bad := [name for name, t in network.state_dict().items() if not torch.isfinite(t).all()]:
+        raise CheckpointError(f"{path}: {bad[0]} holds NaN or infinite weights; take an earlier checkpoint")
+    return network.eval(), header.get("about", {})

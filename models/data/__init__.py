@@ -1,0 +1,1 @@
+"""Recordings and the mixtures made of them."""

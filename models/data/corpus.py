@@ -1,0 +1,158 @@
+"""Folders of recordings, decoded once and then read as one array.
+
+Compressed files are slow to seek in, and a training epoch wants random seconds of random files, so a corpus is decoded
+by all cores into one file of 16-bit samples that every worker process maps into its memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from edge_sdk.errors import DataError
+from models.data.files import decode
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+FULL_SCALE = 32767.0
+MOST_UNREADABLE = 0.01  # share of files that may be damaged before the corpus is refused
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One decoded file: where its samples lie in the corpus, and who speaks."""
+
+    path: str
+    speaker: str
+    offset: int
+    samples: int
+
+
+class Corpus:
+    """Decoded recordings of some folders.
+
+    `read(i, start, n)` gives float32 samples; `weights` is the chance of each recording, its share of the minutes times
+    the weight of its folder. Pickles as a path, so worker processes share one copy.
+    """
+
+    def __init__(self, samples_file: Path, recordings: list[Recording], weights: np.ndarray) -> None:
+        self.samples_file, self.recordings = samples_file, recordings
+        minutes = np.array([r.samples for r in recordings], dtype=np.float64) * weights
+        self.weights = minutes / minutes.sum()
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        return np.memmap(self.samples_file, dtype=np.int16, mode="r")
+
+    def __getstate__(self) -> dict[str, object]:
+        return {k: v for k, v in self.__dict__.items() if k != "samples"}
+
+    @property
+    def total(self) -> int:
+        """Samples of all recordings together."""
+        return sum(r.samples for r in self.recordings)
+
+    def read(self, index: int, start: int, count: int) -> np.ndarray:
+        """Samples `start .. start + count` of a recording as float32, `[count]`; it must hold them."""
+        first = self.recordings[index].offset + start
+        return self.samples[first : first + count].astype(np.float32) / FULL_SCALE
+
+
+def find_recordings(root: Path, folders: tuple[str, ...]) -> list[Path]:
+    """All sound files below the folders of `root`, sorted."""
+    found: list[Path] = []
+    for folder in folders:
+        top = root / folder
+        if not top.is_dir():
+            raise DataError(f"{top}: no such folder; expected recordings there ({', '.join(SUFFIXES)})")
+        found += sorted(p for p in top.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise DataError(f"{root}: no {', '.join(SUFFIXES)} files in {', '.join(folders)}")
+    return found
+
+
+def load_corpus(
+    root: Path, folders: tuple[str, ...], sample_rate: int, cache: Path, weights: dict[str, float] | None = None
+) -> Corpus:
+    """The recordings of `root/folder` for each folder, decoded to `sample_rate`; decoded files are kept in `cache`.
+
+    weights: how often a sub-folder is drawn relative to its minutes, by path prefix, 1 where none is given.
+    Speakers come from `manifest.csv` in `root` where there is one (columns path, speaker), else from the folder's name.
+    Raises `DataError` for missing folders and where more than 1 % of the files cannot be read.
+    """
+    paths = find_recordings(root, folders)
+    names = [p.relative_to(root).as_posix() for p in paths]
+    identity = [[n, p.stat().st_size, p.stat().st_mtime_ns] for n, p in zip(names, paths, strict=True)]
+    key = hashlib.sha256(json.dumps([str(root.resolve()), sample_rate, identity]).encode()).hexdigest()[:16]
+    samples_file, index_file = cache / f"{key}.i16", cache / f"{key}.json"
+    if not index_file.exists():
+        decode_all(paths, names, sample_rate, samples_file, index_file)
+    lengths: dict[str, int] = json.loads(index_file.read_text())
+    speakers, recordings, offset = read_speakers(root), [], 0
+    for name, samples in lengths.items():
+        recordings.append(Recording(name, speakers.get(name, str(Path(name).parent)), offset, samples))
+        offset += samples
+    return Corpus(samples_file, recordings, np.array([weight_of(r.path, weights or {}) for r in recordings]))
+
+
+def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Path, index_file: Path) -> None:
+    """Decode with all cores, write aside, then rename; the index last, so that it vouches for the samples."""
+    from rich.progress import track
+
+    samples_file.parent.mkdir(parents=True, exist_ok=True)
+    aside = samples_file.with_suffix(f".{os.getpid()}.part")
+    lengths, unreadable = {}, []
+    with ProcessPoolExecutor() as pool, aside.open("wb") as out:
+        results = pool.map(decode_int16, paths, [rate] * len(paths), chunksize=8)
+        for name, result in track(zip(names, results, strict=True), "decoding", total=len(names), transient=True):
+            if isinstance(result, str):
+                unreadable.append(result)
+            elif len(result):
+                lengths[name] = len(result)
+                out.write(result.tobytes())
+    for message in unreadable:
+        log.warning("left out: %s", message)
+    if len(unreadable) > MOST_UNREADABLE * len(paths):
+        aside.unlink()
+        raise DataError(f"{len(unreadable)} of {len(paths)} recordings cannot be used, the first: {unreadable[0]}")
+    aside.rename(samples_file)
+    index_aside = index_file.with_suffix(f".{os.getpid()}.part")
+    index_aside.write_text(json.dumps(lengths))
+    index_aside.rename(index_file)
+
+
+def decode_int16(path: Path, rate: int) -> np.ndarray | str:
+    """Samples of the first channel as int16, or what is wrong with the file."""
+    try:
+        return np.round(np.clip(decode(path, rate)[0], -1, 1) * FULL_SCALE).astype(np.int16)
+    except DataError as error:
+        return str(error)
+
+
+def read_speakers(root: Path) -> dict[str, str]:
+    """Speaker of each path in `manifest.csv`, or nothing where there is no such file."""
+    import csv
+
+    manifest = root / "manifest.csv"
+    if not manifest.exists():
+        return {}
+    with manifest.open(newline="") as lines:
+        rows = csv.DictReader(lines)
+        if not {"path", "speaker"} <= set(rows.fieldnames or ()):
+            raise DataError(f"{manifest}: expected columns named path and speaker")
+        return {row["path"]: row["speaker"] for row in rows if row["speaker"]}
+
+
+def weight_of(path: str, weights: dict[str, float]) -> float:
+    """The weight of the longest prefix of `path` that has one."""
+    best = max((prefix for prefix in weights if path.startswith(prefix)), key=len, default=None)
+    return 1.0 if best is None else weights[best]

@@ -1,0 +1,104 @@
+"""Normalizations that need no future and stay the same after hours.
+
+None has a gain or bias of its own: a linear layer follows each of them and holds both.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.streaming import State, Streaming
+
+EPS = 1e-5
+NORMS = ("frame", "batch", "cumulative")
+
+
+class FrameNorm(Streaming):
+    """Zero mean and unit variance over the channels of each frame: no memory at all, the edge default.
+
+    Shape: `[B, T, C]` to the same.
+    """
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return nn.functional.layer_norm(x, x.shape[-1:], eps=EPS), state
+
+
+class BatchNorm(Streaming):
+    """Per-channel statistics of the training data, constant afterwards: folds into a neighbouring linear layer.
+
+    Shape: `[B, T, C]` to the same. In training mode the statistics are those of the batch, so streaming
+    equals the whole sequence in evaluation mode only.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels, eps=EPS, affine=False)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.norm(x.flatten(0, 1)).unflatten(0, x.shape[:2]), state
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """`a`, `c` with `norm(x) = a * x + c` in evaluation mode, `[C]` each."""
+        scale = (self.norm.running_var + EPS).rsqrt()
+        return scale, -self.norm.running_mean * scale
+
+
+class CumulativeNorm(Streaming):
+    """Statistics over channels and all frames so far, cLN of Luo & Mesgarani (2019), with a bounded horizon.
+
+    A plain cumulative sum grows for ever and stops adapting. Here the mean and mean square are running means whose
+    step size is `1 / min(frames so far, horizon)`: equal to cLN for the first `horizon` frames, then an exponential
+    window. Mean, mean square and a counter that stops at the horizon are the whole state.
+
+    Shape: `[B, T, C]` to the same. State: `(statistics [B, 2], frames so far [B, 1])`.
+    """
+
+    CHUNK = 64  # frames solved at once in closed form; keeps the products of (1 - step size) far from underflow
+
+    def __init__(self, horizon: int) -> None:
+        super().__init__()
+        if horizon <= CumulativeNorm.CHUNK:
+            raise ValueError(f"a horizon of {horizon} frames: expected more than {CumulativeNorm.CHUNK}")
+        self.horizon = horizon
+        self.register_buffer("nothing", torch.zeros(1, 2), persistent=False)
+
+    def init_state(self, batch: int = 1) -> State:
+        return self.nothing.expand(batch, -1), self.nothing[:, :1].expand(batch, -1)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        (running, count), parts = state, []
+        per_frame = torch.stack([x.mean(-1), x.square().mean(-1)], dim=-1)  # [B, T, 2]
+        for part in per_frame.split(CumulativeNorm.CHUNK, dim=1):
+            decay, weights = running_mean_weights(count, part.shape[1], self.horizon)
+            means = decay[:, :, None] * running[:, None] + weights @ part
+            parts.append(means)
+            running, count = means[:, -1], (count + part.shape[1]).clamp(max=self.horizon)
+        mean, square = torch.cat(parts, dim=1).split(1, dim=-1)
+        return (x - mean) * (square - mean.square() + EPS).clamp(min=EPS).rsqrt(), (running, count)
+
+
+def running_mean_weights(count: Tensor, frames: int, horizon: int) -> tuple[Tensor, Tensor]:
+    """How much of the past mean, `[B, T]`, and of each new frame, `[B, T, T]`, is in each of the new running means.
+
+    `count` are the frames behind the past mean, `[B, 1]`. The recursion `r_t = (1 - a_t) r_(t-1) + a_t s_t` with
+    `a_t = 1 / min(count + t, horizon)` is solved with cumulative sums of logarithms.
+    """
+    numbers = count + torch.arange(1, frames + 1, device=count.device)
+    step_size = 1 / numbers.clamp(max=horizon)
+    # With nothing in the past its weight does not matter, and 1 - a_1 = 0 would have no logarithm.
+    log_keep = torch.where(numbers > 1.5, 1 - step_size, torch.ones_like(step_size)).log().cumsum(dim=1)
+    weights = (log_keep[:, :, None] - log_keep[:, None, :]).exp() * step_size[:, None, :]
+    return log_keep.exp(), weights.tril()
+
+
+def make_norm(kind: str, channels: int, horizon: int) -> Streaming:
+    """The norm of that name; refuses those that look into the future."""
+    if kind == "frame":
+        return FrameNorm()
+    if kind == "batch":
+        return BatchNorm(channels)
+    if kind == "cumulative":
+        return CumulativeNorm(horizon)
+    future = " (it averages over the future, so it cannot stream)" if kind in ("global", "gLN") else ""
+    raise ValueError(f"norm {kind!r}{future}: expected one of {', '.join(NORMS)}")

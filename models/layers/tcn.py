@@ -1,0 +1,133 @@
+"""Temporal convolutional network: stacked dilated depthwise-separable blocks (Luo & Mesgarani, 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.layers.norms import NORMS, make_norm
+from models.streaming import State, Streaming
+
+
+@dataclass(frozen=True)
+class TCNConfig:
+    """Sizes of a TCN; letters are those of Luo & Mesgarani (2019), table I."""
+
+    bottleneck: int = 128  # channels between blocks (B)
+    hidden: int = 512  # channels inside a block (H)
+    skip: int = 128  # channels of the skip path (Sc); 0: no skip path, the output is the last residual
+    kernel: int = 3  # taps of a depthwise convolution (P)
+    blocks: int = 8  # blocks in a repeat, dilations 1, 2, 4, ... (X)
+    repeats: int = 3  # (R)
+    norm: str = "frame"
+    horizon: int = 4000  # frames a cumulative norm remembers
+
+    def __post_init__(self) -> None:
+        sizes = (self.bottleneck, self.hidden, self.kernel, self.blocks, self.repeats)
+        if min(sizes) < 1 or self.skip < 0:
+            raise ValueError(f"{self}: sizes must be positive (skip may be 0)")
+        if self.norm not in NORMS:
+            make_norm(self.norm, 1, self.horizon)
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        return tuple(2**block for _ in range(self.repeats) for block in range(self.blocks))
+
+
+class CausalDepthwise(Streaming):
+    """One dilated filter per channel over the present and the past.
+
+    Shape: `[B, T, C]` to the same. State: the last `(kernel - 1) * dilation` frames.
+    Row `j` of `weight`, `[kernel, C]`, multiplies the frame `(kernel - 1 - j) * dilation` back.
+    """
+
+    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.kernel, self.dilation = kernel, dilation
+        bound = kernel**-0.5  # the default of a torch convolution with `kernel` inputs per output
+        self.weight = nn.Parameter(torch.empty(kernel, channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def init_state(self, batch: int = 1) -> State:
+        return self.weight.new_zeros(batch, (self.kernel - 1) * self.dilation, self.weight.shape[1])
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        frames = x.shape[1]
+        rows = torch.cat([state, x], dim=1)
+        y = self.bias + sum(
+            self.weight[tap] * rows[:, tap * self.dilation : tap * self.dilation + frames] for tap in range(self.kernel)
+        )
+        return y, rows[:, frames:]
+
+
+class TCNBlock(Streaming):
+    """Widen, filter each channel over time, narrow: the residual for the next block and the skip for the output.
+
+    Shape: `[B, T, bottleneck]` to `[B, T, bottleneck + skip]`. State: first norm, delay line, second norm.
+    A batch norm stands before its activation, so that it folds into the layer before it; others after, as in the paper.
+    """
+
+    def __init__(self, config: TCNConfig, dilation: int) -> None:
+        super().__init__()
+        self.norm_first = config.norm == "batch"
+        self.bottleneck = config.bottleneck
+        self.expand = nn.Linear(config.bottleneck, config.hidden)
+        self.prelu1 = nn.PReLU()
+        self.norm1 = make_norm(config.norm, config.hidden, config.horizon)
+        self.depthwise = CausalDepthwise(config.hidden, config.kernel, dilation)
+        self.prelu2 = nn.PReLU()
+        self.norm2 = make_norm(config.norm, config.hidden, config.horizon)
+        self.project = nn.Linear(config.hidden, config.bottleneck + config.skip)
+
+    def init_state(self, batch: int = 1) -> State:
+        return self.norm1.init_state(batch), self.depthwise.init_state(batch), self.norm2.init_state(batch)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        norm1, delay, norm2 = state
+        y, norm1 = self.activate(self.expand(x), self.prelu1, self.norm1, norm1)
+        y, delay = self.depthwise.step(y, delay)
+        y, norm2 = self.activate(y, self.prelu2, self.norm2, norm2)
+        return self.project(y), (norm1, delay, norm2)
+
+    def activate(self, x: Tensor, prelu: nn.PReLU, norm: Streaming, state: State) -> tuple[Tensor, State]:
+        if self.norm_first:
+            x, state = norm.step(x, state)
+            return prelu(x), state
+        return norm.step(prelu(x), state)
+
+
+class TCN(Streaming):
+    """Norm, bottleneck, `repeats * blocks` TCN blocks, activation, and a linear layer to the outputs.
+
+    Shape: `[B, T, inputs]` to `[B, T, outputs]`. The last layer starts at zero where `quiet_start` is set, so that a
+    mask `1 + y` starts by passing everything.
+    """
+
+    def __init__(self, config: TCNConfig, inputs: int, outputs: int, quiet_start: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.norm = make_norm(config.norm, inputs, config.horizon)
+        self.bottleneck = nn.Linear(inputs, config.bottleneck)
+        self.blocks = nn.ModuleList(TCNBlock(config, dilation) for dilation in config.dilations)
+        self.prelu = nn.PReLU()
+        self.output = nn.Linear(config.skip or config.bottleneck, outputs)
+        if quiet_start:
+            nn.init.zeros_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
+
+    def init_state(self, batch: int = 1) -> State:
+        return self.norm.init_state(batch), tuple(block.init_state(batch) for block in self.blocks)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        norm, memories = state
+        x, norm = self.norm.step(x, norm)
+        x, after, skips = self.bottleneck(x), [], []
+        for block, memory in zip(self.blocks, memories, strict=True):
+            y, memory = block.step(x, memory)
+            x = x + y[..., : self.config.bottleneck]
+            skips.append(y[..., self.config.bottleneck :])
+            after.append(memory)
+        features = sum(skips[1:], skips[0]) if self.config.skip else x
+        return self.output(self.prelu(features)), (norm, tuple(after))

@@ -1,0 +1,115 @@
+"""Recipes: TOML files that say what is trained, on what, and how, so that a run can be repeated."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.errors import RecipeError
+from models.data.mixing import MixConfig
+from models.tasnet import TasNetConfig
+from models.zoo import config_from_dict, from_dict, preset
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Folders below the data root, and how often sub-folders are drawn relative to their minutes."""
+
+    speech: tuple[str, ...]
+    noise: tuple[str, ...] = ()
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SetConfig:
+    """A frozen evaluation set: the first `count` mixtures of a seed."""
+
+    data: DataConfig
+    mix: MixConfig
+    seed: int = 0
+    count: int = 48
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How the network is fitted."""
+
+    steps: int = 1000
+    batch: int = 8
+    learning_rate: float = 1e-3
+    filterbank_rate: float = 1e-3  # of the encoder and decoder; 0 keeps them as they start
+    weight_decay: float = 0.01
+    warmup: int = 200  # steps until the full learning rate
+    decay_from: float = 0.6  # share of the steps after which the learning rate falls to zero as a cosine
+    clip: float = 5.0  # largest norm of the gradient
+    average: float = 0.999  # decay of the running average of the weights, which is what is kept
+    spectral_weight: float = 5.0
+    precision: str = "float32"  # or bfloat16, for processors and cards that multiply it natively
+    compile: bool = False  # torch.compile; needs a C++ compiler on a CPU
+    workers: int = 1  # processes that mix
+    checkpoint_every: int = 200
+    dev_every: int = 1000
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch, self.checkpoint_every, self.dev_every) < 1:
+            raise ValueError("steps, batch, checkpoint_every and dev_every must be positive")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision {self.precision!r}: expected float32 or bfloat16")
+        if not 0 <= self.decay_from <= 1 or not 0 <= self.average < 1:
+            raise ValueError("decay_from and average are shares: expected 0 to 1")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training: network, data, mixtures, fit, and the set it is watched on."""
+
+    name: str
+    network: TasNetConfig
+    data: DataConfig
+    mix: MixConfig
+    fit: FitConfig
+    dev: SetConfig
+    seed: int = 1
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; `RecipeError` where it is missing or malformed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{path}: not a readable TOML file ({error})") from error
+
+
+def load_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file; `[network]` is `preset = NAME` or the whole configuration."""
+    tables = read_toml(path)
+    try:
+        network = tables.pop("network", {})
+        config = preset(network["preset"]) if set(network) == {"preset"} else config_from_dict(network)
+        parts = {
+            "data": from_dict(DataConfig, tables.pop("data", {})),
+            "mix": from_dict(MixConfig, tables.pop("mix", {})),
+            "fit": from_dict(FitConfig, tables.pop("fit", {})),
+            "dev": from_dict(SetConfig, tables.pop("dev", {})),
+        }
+        recipe = Recipe(network=config, **parts, **tables)
+        if recipe.mix.sources != config.sources or recipe.dev.mix.sources != config.sources:
+            raise ValueError(f"a network of {config.sources} sources needs mix.sources and dev.mix.sources equal to that")
+    except (TypeError, ValueError, KeyError) as error:
+        raise RecipeError(f"{path}: {error}") from error
+    return recipe
+
+
+def load_set(path: Path) -> SetConfig:
+    """The evaluation set of a recipe file: its `[dev]` table."""
+    try:
+        return from_dict(SetConfig, read_toml(path).get("dev", {}))
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{path}: [dev]: {error}") from error
