@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_sdk.contract import from_plain
 from edge_sdk.errors import RecipeError
 from models.data.mixing import MixConfig
 from models.tasnet import TasNetConfig
-from models.zoo import config_from_dict, from_dict, preset
+from models.zoo import config_from_dict, preset
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -94,10 +95,10 @@ def load_recipe(path: Path) -> Recipe:
         network = tables.pop("network", {})
         config = preset(network["preset"]) if set(network) == {"preset"} else config_from_dict(network)
         parts = {
-            "data": from_dict(DataConfig, tables.pop("data", {})),
-            "mix": from_dict(MixConfig, tables.pop("mix", {})),
-            "fit": from_dict(FitConfig, tables.pop("fit", {})),
-            "dev": from_dict(SetConfig, tables.pop("dev", {})),
+            "data": from_plain(DataConfig, tables.pop("data", {})),
+            "mix": from_plain(MixConfig, tables.pop("mix", {})),
+            "fit": from_plain(FitConfig, tables.pop("fit", {})),
+            "dev": from_plain(SetConfig, tables.pop("dev", {})),
         }
         recipe = Recipe(network=config, **parts, **tables)
         if recipe.mix.sources != config.sources or recipe.dev.mix.sources != config.sources:
@@ -110,6 +111,6 @@ def load_recipe(path: Path) -> Recipe:
 def load_set(path: Path) -> SetConfig:
     """The evaluation set of a recipe file: its `[dev]` table."""
     try:
-        return from_dict(SetConfig, read_toml(path).get("dev", {}))
+        return from_plain(SetConfig, read_toml(path).get("dev", {}))
     except (TypeError, ValueError) as error:
         raise RecipeError(f"{path}: [dev]: {error}") from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, is_dataclass
-from typing import Any, get_type_hints
+from typing import Any
 
+from edge_sdk.contract import from_plain, to_plain
 from models.layers.filterbanks import FilterbankConfig
 from models.layers.tcn import TCNConfig
 from models.tasnet import TasNet, TasNetConfig
@@ -48,7 +48,7 @@ def build(config: TasNetConfig) -> TasNet:
 
 def config_to_dict(config: TasNetConfig) -> dict[str, Any]:
     """Plain data that `config_from_dict` turns back, with the name of the architecture."""
-    return {"architecture": "tasnet", **asdict(config)}
+    return {"architecture": "tasnet", **to_plain(config)}
 
 
 def config_from_dict(data: dict[str, Any]) -> TasNetConfig:
@@ -57,28 +57,4 @@ def config_from_dict(data: dict[str, Any]) -> TasNetConfig:
     architecture = data.pop("architecture", None)
     if architecture != "tasnet":
         raise ValueError(f"unknown architecture {architecture!r}: expected 'tasnet'")
-    return from_dict(TasNetConfig, data)
-
-
-def from_dict(kind: type, data: dict[str, Any]) -> Any:
-    """A dataclass from plain data, nested ones too: unknown keys and wrong types are refused by name."""
-    if not isinstance(data, dict):
-        raise ValueError(f"{kind.__name__}: expected a table of values, got {data!r}")
-    known = {f.name for f in fields(kind)}
-    if unknown := sorted(set(data) - known):
-        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
-    hints, values = get_type_hints(kind), {}
-    for name, value in data.items():
-        values[name] = from_dict(hints[name], value) if is_dataclass(hints[name]) else checked(name, hints[name], value)
-    return kind(**values)
-
-
-def checked(name: str, hint: Any, value: Any) -> Any:
-    """The value, with lists as tuples and whole numbers as floats where a float is meant."""
-    if isinstance(value, list):
-        return tuple(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint in (int, float, str, bool) and type(value) is not hint:
-        raise ValueError(f"{name} = {value!r}: expected a value of type {hint.__name__}")
-    return value
+    return from_plain(TasNetConfig, data)

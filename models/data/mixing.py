@@ -48,8 +48,12 @@ class Mixtures:
         if config.noisy and noise is None:
             raise DataError("the recipe mixes noise but names no folder of noise")
         talkers = len({r.speaker for r in speech.recordings})
-        if talkers < config.sources:
-            raise DataError(f"{talkers} speakers: mixtures of {config.sources} talkers need as many")
+        needed = config.sources + (config.babble_talkers if config.noisy and config.babble > 0 else 0)
+        if talkers < needed:
+            raise DataError(
+                f"{talkers} speakers: mixtures of {config.sources} talkers, and the babble of {needed - config.sources}, "
+                "need as many; add speakers or set babble = 0"
+            )
         self.speech, self.noise, self.config, self.seed = speech, noise, config, seed
         self.samples = round(config.seconds * sample_rate)
 
