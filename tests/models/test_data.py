@@ -9,7 +9,7 @@ import soundfile
 from edge_sdk.errors import DataError
 from models.data.corpus import load_corpus, weight_of
 from models.data.mixing import MixConfig, Mixtures, activity_level
-from tests.models.conftest import RATE, voice, write_corpus
+from tests.models.recordings import RATE, voice, write_corpus
 
 
 def mixtures(root: Path, cache: Path, seed: int = 1, **changes: object) -> Mixtures:

@@ -17,7 +17,7 @@ from models.checkpoint import load_network, load_tensors, save_network
 from models.recipe import load_recipe
 from models.runs import train
 from models.zoo import PRESETS, build, config_from_dict, config_to_dict, preset
-from tests.models.conftest import write_recipe
+from tests.models.recordings import write_recipe
 
 TRAIN = """
 import sys

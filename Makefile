@@ -1,0 +1,98 @@
+# Every target makes the virtual environment that it needs under .venv/ and installs into it; nothing else on the machine
+# changes. A system package that is missing is named in one line.
+#
+#   PYTHON        interpreter for the environments (python3.11, or else python3)
+#   TORCH_FLAGS   pip options for torch alone; see "PyTorch without CUDA" in CONTRIBUTING.md
+#   PYTEST_FLAGS  options for every pytest run (-n auto --dist loadfile)
+#   OUT           where `make demo` writes (demo-out)
+#   MODEL         what `make bench` measures (enhance-mono), BENCH_FLAGS how
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SECONDARY:
+
+PYTHON ?=
+TORCH_FLAGS ?=
+PYTEST_FLAGS ?= -n auto --dist loadfile
+OUT ?= demo-out
+MODEL ?= enhance-mono
+BENCH_FLAGS ?=
+
+export PYTHON TORCH_FLAGS
+unexport PYTHONPATH PYTHONHOME
+
+PACKAGES := edge_sdk quantization firmware_bridge models
+BACKENDS := litert tflite-runtime tensorflow
+
+extras-demo := demo
+extras-dev := train,export,bridge,demo,dev
+extras-device := device
+extras-backend-litert := device
+extras-backend-tflite-runtime := tflite-runtime
+extras-backend-tensorflow := tensorflow
+
+.venv/%/.installed: pyproject.toml tools/venv.sh
+	@tools/venv.sh .venv/$* $(extras-$*)
+	@touch $@
+
+# As on a board: a real install, made again whenever a packed file changes.
+.venv/device/.installed: pyproject.toml tools/venv.sh $(shell find $(PACKAGES) -type f ! -name '*.pyc' 2>/dev/null)
+	@tools/venv.sh --copy .venv/device $(extras-device)
+	@touch $@
+
+.PHONY: help
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: .venv/demo/.installed  ## Clean a noisy mixture with the shipped int8 model; writes a page into demo-out/
+	.venv/demo/bin/python examples/demo.py --out "$(OUT)"
+	@for page in "$(abspath $(OUT))"/*.html; do echo "page: $$page"; done
+
+.PHONY: test
+test:  ## Everything that CI runs: check, pytest, test-device, test-backends
+	@took=; for stage in check pytest test-device test-backends; do \
+	  start=$$SECONDS; echo "== make $$stage"; \
+	  $(MAKE) --no-print-directory $$stage || exit; \
+	  took="$$took$$(printf '%6d s  make %s' $$((SECONDS - start)) $$stage)"$$'\n'; \
+	done; printf '== times, installation included\n%s%6d s  together\n' "$$took" $$SECONDS
+
+.PHONY: check
+check: .venv/dev/.installed  ## Formatting, lint, types, and who imports whom
+	.venv/dev/bin/ruff format --check .
+	.venv/dev/bin/ruff check .
+	.venv/dev/bin/mypy
+	.venv/dev/bin/lint-imports
+
+# One thread per process: two workers with two threads each are slower than four tests in a row.
+.PHONY: pytest
+pytest: .venv/dev/.installed  ## The tests of the four packages, without the slow ones
+	OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest $(PYTEST_FLAGS)
+
+.PHONY: test-training
+test-training: .venv/dev/.installed  ## The slow tests, which train networks
+	.venv/dev/bin/python -m pytest $(PYTEST_FLAGS) -m "training or slow"
+
+.PHONY: test-device
+test-device: .venv/device/.installed  ## What a board gets: size, imports, and a model that runs
+	.venv/device/bin/python tests/environments/device_only.py
+
+.PHONY: test-backends
+test-backends: $(BACKENDS:%=.venv/backend-%/.installed)  ## The shipped models give equal output on every interpreter
+	@mkdir -p build/backends
+	@for backend in $(BACKENDS); do \
+	  echo "running the shipped models on $$backend"; \
+	  .venv/backend-$$backend/bin/python tests/environments/run_backend.py $$backend build/backends/$$backend.npz || exit; \
+	done
+	.venv/backend-litert/bin/python tests/environments/compare_backends.py $(BACKENDS:%=build/backends/%.npz)
+
+.PHONY: bench
+bench: .venv/device/.installed  ## Time per block, real-time factor and memory of a shipped model on this machine
+	.venv/device/bin/edge-sdk bench $(MODEL) $(BENCH_FLAGS)
+
+.PHONY: clean
+clean:  ## Remove the environments and everything built; keeps runs/
+	rm -rf .venv build dist "$(OUT)" *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
