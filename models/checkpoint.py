@@ -1,4 +1,4 @@
-"""Networks and training states as safetensors files: weights, and in the header the configuration that rebuilds them."""
+"""Networks and training states as safetensors files: weights, and in the header what rebuilds the network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
         aside.rename(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror}); free space or choose another folder") from error
+        raise CheckpointError(
+            f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
+        ) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

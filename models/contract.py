@@ -91,7 +91,9 @@ def check_latency(network: TasNet, x: Tensor) -> None:
             first = int((network(changed)[0] != base).any(dim=0).nonzero()[0])
             reach = max(reach, impulse - (first - network.delay))
     if reach + 1 != network.latency:
-        raise ContractError(f"{name_of(network)}: declares a latency of {network.latency} samples, has one of {reach + 1}")
+        raise ContractError(
+            f"{name_of(network)}: declares a latency of {network.latency} samples, has one of {reach + 1}"
+        )
 
 
 def ragged_cuts(units: int, seed: int) -> Iterator[list[int]]:
@@ -123,7 +125,9 @@ def run_with_gradients(
 def expect_equal(layer: Streaming, what: str, seen: Tensor, expected: Tensor) -> None:
     error = float((seen - expected).abs().max()) / max(1.0, float(expected.abs().max()))
     if not error <= TOLERANCE:
-        raise ContractError(f"{name_of(layer)}: {what} differ from the whole by {error:.1e}, at most {TOLERANCE:.0e} allowed")
+        raise ContractError(
+            f"{name_of(layer)}: {what} differ from the whole by {error:.1e}, at most {TOLERANCE:.0e} allowed"
+        )
 
 
 def tensors(state: State) -> list[Tensor]:

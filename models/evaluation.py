@@ -23,7 +23,7 @@ RESAMPLES = 2000  # of the bootstrap
 
 @dataclass(frozen=True)
 class Score:
-    """One mixture: means over its sources, by metric; `before` of the mixture itself, `after` of the separated sources."""
+    """One mixture: means over its sources by metric, `before` of the mixture itself, `after` of what came out."""
 
     index: int
     before: dict[str, float]
@@ -45,7 +45,9 @@ def evaluate(separate: Separate, examples: Iterable[tuple[np.ndarray, np.ndarray
 def match(estimate: np.ndarray, sources: np.ndarray) -> np.ndarray:
     """The outputs in the order of the sources they belong to."""
     if estimate.shape != sources.shape:
-        raise DataError(f"the model gave sources of shape {estimate.shape}, the set holds {sources.shape}; use a fitting set")
+        raise DataError(
+            f"the model gave sources of shape {estimate.shape}, the set holds {sources.shape}; use a fitting set"
+        )
     ours, theirs = torch.from_numpy(estimate)[None], torch.from_numpy(sources)[None]
     return estimate[permutation_invariant(lambda e, t: -si_sdr(e, t), ours, theirs)[1][0].numpy()]
 
@@ -78,7 +80,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def summarize(scores: list[Score], seed: int = 0) -> dict[str, float | int]:
-    """Means over the set, and of the SI-SDR improvement a 95 % interval by bootstrap over mixtures and the worst mixture."""
+    """Means over the set; of the SI-SDR improvement also a 95 % interval (bootstrap over mixtures) and the worst."""
     names = scores[0].after
     summary: dict[str, float | int] = {"mixtures": len(scores)}
     for name in names:

@@ -102,7 +102,9 @@ def load_recipe(path: Path) -> Recipe:
         }
         recipe = Recipe(network=config, **parts, **tables)
         if recipe.mix.sources != config.sources or recipe.dev.mix.sources != config.sources:
-            raise ValueError(f"a network of {config.sources} sources needs mix.sources and dev.mix.sources equal to that")
+            raise ValueError(
+                f"a network of {config.sources} sources needs mix.sources and dev.mix.sources equal to that"
+            )
     except (TypeError, ValueError, KeyError) as error:
         raise RecipeError(f"{path}: {error}") from error
     return recipe

@@ -1,4 +1,4 @@
-"""A training run from a recipe file: data, network and trainer put together, in a folder that holds all to repeat it."""
+"""A training run from a recipe file: data, network and trainer together, in a folder that holds all to repeat it."""
 
 from __future__ import annotations
 

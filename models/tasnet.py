@@ -26,7 +26,7 @@ class TasNetConfig:
     """Everything that rebuilds the network.
 
     mask: `sigmoid` and `relu` multiply non-negative coefficients (the encoder ends in a ReLU), as in the papers;
-    `complex` takes the coefficients as real and imaginary parts, feeds compressed magnitudes to the separator and rotates.
+    `complex` takes coefficients as real and imaginary parts, shows the separator compressed magnitudes, and rotates.
     """
 
     sources: int = 2

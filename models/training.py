@@ -1,7 +1,7 @@
 """Fitting a network to mixtures: one loop, resumable after a kill at any moment.
 
-Everything the next step depends on is in the state file: weights, their running average, the optimizer's moments and the
-step number. Mixtures are numbered, so data needs no state. A run folder holds
+Everything the next step depends on is in the state file: weights, their running average, the optimizer's moments and
+the step number. Mixtures are numbered, so data needs no state. A run folder holds
 
     recipe.toml state.safetensors network.safetensors log.jsonl
 """
@@ -152,14 +152,20 @@ def fit(
             show(trainer.done, losses[-1])
             if trainer.done % LOG_EVERY == 0 or last:
                 speed = len(losses) * seconds_per_step / max(1e-9, time.monotonic() - started)
-                entry = {"step": trainer.done, "loss": float(np.mean(losses[-LOG_EVERY:])), "audio_hours_per_hour": speed}
+                entry = {
+                    "step": trainer.done,
+                    "loss": float(np.mean(losses[-LOG_EVERY:])),
+                    "audio_hours_per_hour": speed,
+                }
                 entry["hours_seen"] = trainer.done * seconds_per_step / 3600
                 if trainer.done % config.dev_every == 0 or last:
                     entry["dev_si_sdr_improvement"] = improvement = dev_improvement(trainer.average, dev)
                     if improvement > best:
                         best = improvement
                         seen = {"step": trainer.done, "hours_seen": entry["hours_seen"]}
-                        save_network(run / "network.safetensors", trainer.average, {**about, **seen, "dev": improvement})
+                        save_network(
+                            run / "network.safetensors", trainer.average, {**about, **seen, "dev": improvement}
+                        )
                 with (run / "log.jsonl").open("a") as lines:
                     lines.write(json.dumps(entry) + "\n")
                 log.info("%s", entry)
@@ -196,7 +202,9 @@ def network_device(network: nn.Module) -> torch.device:
 def keep_log_until(path: Path, step: int) -> None:
     """Forget what was logged after the state was saved: those steps are done again."""
     if path.exists():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step]
+        lines = [
+            line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step
+        ]
         path.write_text("".join(line + "\n" for line in lines))
 
 

@@ -42,7 +42,7 @@ class MixConfig:
 
 
 class Mixtures:
-    """An endless list of mixtures: `self[i]` is `(mixture [1, n], sources [S, n])`, float32, the same for every call."""
+    """An endless list of mixtures: `self[i]` is `(mixture [1, n], sources [S, n])`, float32, the same every time."""
 
     def __init__(self, speech: Corpus, noise: Corpus | None, config: MixConfig, sample_rate: int, seed: int) -> None:
         if config.noisy and noise is None:
@@ -51,8 +51,8 @@ class Mixtures:
         needed = config.sources + (config.babble_talkers if config.noisy and config.babble > 0 else 0)
         if talkers < needed:
             raise DataError(
-                f"{talkers} speakers: mixtures of {config.sources} talkers, and the babble of {needed - config.sources}, "
-                "need as many; add speakers or set babble = 0"
+                f"{talkers} speakers: mixtures of {config.sources} talkers, and the babble of "
+                f"{needed - config.sources}, need as many; add speakers or set babble = 0"
             )
         self.speech, self.noise, self.config, self.seed = speech, noise, config, seed
         self.samples = round(config.seconds * sample_rate)

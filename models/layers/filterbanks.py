@@ -1,9 +1,9 @@
 """Learned encoders and decoders: linear maps from frames of samples to coefficients and back.
 
-`start="random"` is the filterbank of Conv-TasNet. `start="stft"` begins with the rows of a short-time Fourier transform
-whose analysis window is longer than its synthesis window and lies mostly in the past (Mauler & Martin, 2007): a fine
-frequency resolution at the delay of the short window. With a few hours of speech such a start learns several times faster
-than a random one.
+`start="random"` is the filterbank of Conv-TasNet. `start="stft"` begins with the rows of a short-time Fourier
+transform whose analysis window is longer than its synthesis window and lies mostly in the past (Mauler & Martin, 2007):
+a fine frequency resolution at the delay of the short window. With a few hours of speech such a start learns several
+times faster than a random one.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Filterbank(nn.Module):
 def asymmetric_windows(config: FilterbankConfig) -> tuple[Tensor, Tensor]:
     """Analysis window `[frame]` and synthesis window `[window]` whose product, overlapped, sums to one.
 
-    The analysis window rises as half a sine over everything but the last hop and falls as the root of half a Hann window
-    over that hop; the synthesis window is a Hann window divided by the analysis window's end.
+    The analysis window rises as half a sine over everything but the last hop and falls as the root of half a Hann
+    window over that hop; the synthesis window is a Hann window divided by the analysis window's end.
     """
     rise, hop = config.frame - config.hop, config.hop
     up = torch.sin(math.pi / 2 * (torch.arange(rise, dtype=torch.float64) + 0.5) / rise)

@@ -1,0 +1,79 @@
+"""Model cards: what is in the manifests of a model's bundles as a page that a person reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.contract import Manifest, read_bundle
+from edge_sdk.errors import EdgeError
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+METRICS = {"si_sdr": "SI-SDR, dB", "pesq": "PESQ-WB", "stoi": "STOI"}
+
+
+def card(bundles: list[Path], notes: Path) -> str:
+    """The card of one model in several recipes, in Markdown; `notes` is the prose that no manifest holds."""
+    manifests = [read_bundle(path).manifest for path in bundles]
+    first, origin = manifests[0], manifests[0].provenance
+    trained = ", ".join(
+        f"{label} {origin[key]}"
+        for key, label in (("recipe", "recipe"), ("seed", "seed"), ("commit", "commit"), ("step", "step"))
+        if key in origin
+    )
+    if "hours_seen" in origin:
+        trained += f", {origin['hours_seen']:.0f} hours of mixtures seen"
+    lines = [
+        f"# {first.name}",
+        "",
+        notes.read_text(encoding="utf-8").strip(),
+        "",
+        "## Figures",
+        "",
+        "Written by `edge-sdk card` from the manifests of the bundles.",
+        "",
+        f"- {first.architecture}, {first.sample_rate} Hz, {first.mics} microphone(s), {first.sources} source(s)",
+        f"- algorithmic latency {1000 * first.latency / first.sample_rate:g} ms in blocks of {first.block} samples",
+        f"- {first.macs / 1e9:.2f} billion multiply-accumulates per second of audio",
+        f"- training: {trained}",
+        "",
+        results_table(manifests),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def results_table(manifests: list[Manifest]) -> str:
+    """One row for the untouched mixtures and one per bundle, from the quality each was packed with."""
+    quality = [checked_quality(m) for m in manifests]
+    names = [name for name in METRICS if all(name in q for q in quality)]
+    head = ["", "size, MB", *(METRICS[name] for name in names), "SI-SDR improvement, dB (95 %)"]
+    rows = [["noisy", "", *(f"{quality[0][name + '_mixture']:.2f}" for name in names), ""]]
+    for m, q in zip(manifests, quality, strict=True):
+        interval = f"{q['si_sdr_improvement_low']:.1f} to {q['si_sdr_improvement_high']:.1f}"
+        gain = f"{q['si_sdr_improvement']:.2f} ({interval})"
+        rows.append(
+            [
+                m.recipe,
+                f"{m.size / 1e6:.2f}",
+                *(f"{q[name]:.3f}" if name == "stoi" else f"{q[name]:.2f}" for name in names),
+                gain,
+            ]
+        )
+    table = [head, ["---"] * len(head), *rows]
+    caption = f"{quality[0]['mixtures']} mixtures of `{quality[0]['set']}`, block by block through the interpreter."
+    return "\n".join(["| " + " | ".join(row) + " |" for row in table] + ["", caption])
+
+
+def checked_quality(manifest: Manifest) -> dict[str, Any]:
+    """The quality in a manifest; `EdgeError` where the bundle was packed without."""
+    if "si_sdr_improvement" not in manifest.quality:
+        raise EdgeError(f"{manifest.name}: packed without quality; give edge-sdk pack the JSON of edge-sdk evaluate")
+    return manifest.quality
+
+
+def replace_measured(page: str, table: str, source: str) -> str:
+    """The page with everything between its two markers replaced."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1:
+        raise EdgeError(f"{source}: expected one {BEGIN} and one {END}")
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"

@@ -1,0 +1,94 @@
+"""The parity gate: an exported model computes what the network computes, on a real mixture, or it is not written.
+
+Three ways of computing the same sources are compared: the network over the whole mixture, the network block by block,
+and the .tflite behind the runtime that will run it on the board.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+import torch
+from edge_sdk.audio.wav import read_wav
+
+from edge_sdk import Separator
+from edge_sdk.errors import ParityError
+from models.tasnet import TasNet
+from quantization.artifact import Artifact
+from quantization.recipes import get_recipe
+
+STEP_FLOOR_DB = 100.0  # whole against block by block: the same float32 arithmetic in another order
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Signal-to-difference ratios in dB against the network over the whole mixture."""
+
+    step_db: float
+    model_db: float
+    floor_db: float
+    mixture: str
+
+
+def check(network: TasNet, artifact: Artifact, mixture: Path | None = None) -> Parity:
+    """How close the model comes to its network; `ParityError` where that is below the floor of its recipe."""
+    samples, name = load_mixture(mixture, network)
+    whole = run_whole(network, samples)
+    step_db = difference_db(whole, run_steps(network, samples, artifact.manifest.frames_per_step))
+    separator = Separator(artifact.bundle)
+    model_db = difference_db(whole[:, network.delay :], separator.separate(samples)[:, : -network.delay or None])
+    floor = get_recipe(artifact.manifest.recipe).floor_db
+    parity = Parity(round(step_db, 1), round(model_db, 1), floor, name)
+    if not step_db >= STEP_FLOOR_DB:  # written so that NaN fails too
+        raise ParityError(
+            f"{artifact.manifest.name}: the network block by block is {step_db:.1f} dB from the network over the whole "
+            f"of {name}, at least {STEP_FLOOR_DB:.0f} dB expected; one of its layers does not stream"
+        )
+    if not model_db >= floor:
+        raise ParityError(
+            f"{artifact.manifest.name} ({artifact.manifest.recipe}): {model_db:.1f} dB from its network on {name}, at "
+            f"least {floor:.0f} dB expected; nothing was written. Check that the checkpoint is the one it came from"
+        )
+    return parity
+
+
+def record(parity: Parity) -> dict[str, object]:
+    """What the manifest keeps of a check."""
+    return asdict(parity)
+
+
+def load_mixture(path: Path | None, network: TasNet) -> tuple[np.ndarray, str]:
+    """A mixture at the network's rate, `[mics, n]`: the given file, or the one that comes with the package."""
+    if path is not None:
+        samples, _ = read_wav(path, sample_rate=network.config.sample_rate)
+        return samples[: network.mics], path.name
+    with as_file(files("quantization") / "assets" / "mixture.flac") as shipped:
+        samples, _ = read_wav(shipped, sample_rate=network.config.sample_rate)
+    return np.repeat(samples, network.mics, axis=0), shipped.name
+
+
+@torch.no_grad()
+def run_whole(network: TasNet, samples: np.ndarray) -> np.ndarray:
+    """The network's output stream over the whole mixture, `[S, n]`."""
+    out: np.ndarray = network(torch.from_numpy(samples)[None])[0].numpy()
+    return out
+
+
+@torch.no_grad()
+def run_steps(network: TasNet, samples: np.ndarray, frames_per_step: int) -> np.ndarray:
+    """The network's output stream block by block, `[S, n]`."""
+    hop, state, out = network.config.filterbank.hop, network.init_state(1), []
+    padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % (hop * frames_per_step))))
+    for block in torch.from_numpy(padded)[None].split(hop * frames_per_step, dim=-1):
+        y, state = network.step(block, state)
+        out.append(y)
+    return torch.cat(out, dim=-1)[0, :, : samples.shape[1]].numpy()
+
+
+def difference_db(reference: np.ndarray, other: np.ndarray) -> float:
+    """Energy of the reference over the energy of the difference, in dB."""
+    reference, other = reference.astype(np.float64), other.astype(np.float64)
+    return float(10 * np.log10((np.sum(reference**2) + 1e-20) / (np.sum((reference - other) ** 2) + 1e-20)))
