@@ -24,12 +24,12 @@ export PYTHON TORCH_FLAGS
 unexport PYTHONPATH PYTHONHOME
 
 PACKAGES := edge_sdk quantization firmware_bridge models
-BACKENDS := litert tflite-runtime tensorflow
+BACKENDS := ai-edge-litert tflite-runtime tensorflow
 
 extras-demo := demo
 extras-dev := train,export,bridge,demo,dev
 extras-device := device
-extras-backend-litert := device
+extras-backend-ai-edge-litert := device
 extras-backend-tflite-runtime := tflite-runtime
 extras-backend-tensorflow := tensorflow
 
@@ -86,7 +86,7 @@ test-backends: $(BACKENDS:%=.venv/backend-%/.installed)  ## The shipped models g
 	  echo "running the shipped models on $$backend"; \
 	  .venv/backend-$$backend/bin/python tests/environments/run_backend.py $$backend build/backends/$$backend.npz || exit; \
 	done
-	.venv/backend-litert/bin/python tests/environments/compare_backends.py $(BACKENDS:%=build/backends/%.npz)
+	.venv/backend-ai-edge-litert/bin/python tests/environments/compare_backends.py $(BACKENDS:%=build/backends/%.npz)
 
 .PHONY: bench
 bench: .venv/device/.installed  ## Time per block, real-time factor and memory of a shipped model on this machine

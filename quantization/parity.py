@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from edge_sdk.audio.wav import read_wav
 
 from edge_sdk import Separator
+from edge_sdk.audio.wav import read_audio
 from edge_sdk.errors import ParityError
 from models.tasnet import TasNet
 from quantization.artifact import Artifact
@@ -62,12 +62,11 @@ def record(parity: Parity) -> dict[str, object]:
 
 def load_mixture(path: Path | None, network: TasNet) -> tuple[np.ndarray, str]:
     """A mixture at the network's rate, `[mics, n]`: the given file, or the one that comes with the package."""
+    rate = network.config.sample_rate
     if path is not None:
-        samples, _ = read_wav(path, sample_rate=network.config.sample_rate)
-        return samples[: network.mics], path.name
+        return read_audio(path, rate, network.mics)[0], path.name
     with as_file(files("quantization") / "assets" / "mixture.flac") as shipped:
-        samples, _ = read_wav(shipped, sample_rate=network.config.sample_rate)
-    return np.repeat(samples, network.mics, axis=0), shipped.name
+        return np.repeat(read_audio(shipped, rate, 1)[0], network.mics, axis=0), shipped.name
 
 
 @torch.no_grad()

@@ -50,8 +50,8 @@ def float16(model: bytes) -> bytes:
 def dynamic_int8(model: bytes) -> bytes:
     """A quarter of the size and about a third of the time.
 
-    Layers on features: int8 weights per output channel, activations to int8 frame by frame as they come, int32 sums.
-    Layers on samples: int8 weights, float arithmetic. Norms, depthwise filters and all memories stay float32: a quantized
+    Layers on features: int8 weights per output channel, activations to int8 frame by frame, sums in int32.
+    Layers on samples: int8 weights, float arithmetic. Norms, depthwise filters and all memories stay float32: an int8
     depthwise convolution leaves the delegate and costs more than it saves.
     """
     from ai_edge_quantizer import qtyping, recipe_manager

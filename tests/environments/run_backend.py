@@ -20,7 +20,7 @@ from edge_sdk import Separator
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ("enhance-mono", "enhance-mono-float32")
 # Name of the backend, and the package that must be the only interpreter in its environment.
-PACKAGES = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime", "tensorflow": "tensorflow"}
+PACKAGES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime", "tensorflow": "tensorflow"}
 # Any n is allowed; a prime shares no factor with a hop, so block edges fall everywhere.
 BLOCK = 997
 
