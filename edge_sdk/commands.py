@@ -1,9 +1,169 @@
-"""Subcommands of this package."""
+"""`edge-sdk separate`, `models` and `bench`."""
 
 from __future__ import annotations
 
-from typing import Any
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk.errors import EdgeError
+
+if TYPE_CHECKING:
+    from edge_sdk.contract import Manifest
 
 
 def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
+    separate = commands.add_parser("separate", help="write the sources of a recording as wav files")
+    separate.add_argument("input", type=Path, metavar="IN.wav", help="a recording: wav, flac or ogg")
+    separate.add_argument(
+        "--model", required=True, metavar="NAME", help="a shipped model (edge-sdk models) or a bundle"
+    )
+    separate.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets IN-1.wav, IN-2.wav, ...")
+    separate.add_argument(
+        "--block", type=positive, metavar="N", help="give the model N samples at a time (default: all)"
+    )
+    separate.add_argument("--float", action="store_true", help="write 32-bit float samples instead of 16-bit ones")
+    separate.add_argument("--force", action="store_true", help="overwrite files")
+    add_interpreter(separate)
+    separate.set_defaults(run=run_separate)
+
+    models = commands.add_parser("models", help="list the models that come with this package")
+    models.add_argument("--json", action="store_true", help="print the list as JSON")
+    models.set_defaults(run=run_models)
+
+    bench = commands.add_parser("bench", help="measure the time per block, memory and start of a model on this machine")
+    bench.add_argument("model", metavar="MODEL", help="a shipped model (edge-sdk models) or a bundle")
+    bench.add_argument("--seconds", type=seconds, default=10.0, help="of audio to run (default: 10)")
+    bench.add_argument("--paced", action="store_true", help="wait until each block is due, as a sound card does")
+    add_interpreter(bench)
+    bench.set_defaults(run=run_bench)
+
+
+def add_interpreter(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--backend", default="auto", help="auto, ai-edge-litert, tflite-runtime or tensorflow")
+    command.add_argument("--threads", type=positive, default=1, metavar="N", help="of the interpreter (default: 1)")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run_separate(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from edge_sdk.audio.wav import read_wav, write_wav
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
+    from edge_sdk.separator import Separator
+
+    bundle = read_bundle(find_model(args.model))
+    m = bundle.manifest
+    paths = [args.out / f"{args.input.stem}-{source + 1}.wav" for source in range(m.sources)]
+    if not args.force and (taken := [path for path in paths if path.exists()]):
+        raise EdgeError(f"{taken[0]} exists; choose another --out or give --force")
+    x, file_rate = read_wav(args.input, m.sample_rate, m.mics)
+    if file_rate != m.sample_rate:
+        note(f"{args.input}: resampled from {file_rate} Hz to the model's {m.sample_rate} Hz")
+    separator = Separator(bundle, args.backend, args.threads)
+    samples, block = x.shape[1], args.block or x.shape[1]
+    begin = time.perf_counter()
+    parts = [separator.process(x[:, start : start + block]) for start in range(0, samples, block)]
+    y = np.concatenate([*parts, separator.flush()], axis=1)[:, separator.delay :]
+    took_s, duration_s = time.perf_counter() - begin, samples / m.sample_rate
+    clipped = 0 if args.float else int(np.count_nonzero(np.abs(y) > 1))
+    if clipped:
+        note(f"{clipped} of {y.size} samples are beyond full scale and were clipped; --float keeps them")
+    for path, source in zip(paths, y, strict=True):
+        write_wav(path, source[np.newaxis], m.sample_rate, "FLOAT" if args.float else "PCM_16")
+    result = {
+        "model": m.name,
+        "recipe": m.recipe,
+        "backend": separator.interpreter.backend,
+        "input": str(args.input),
+        "input_rate_hz": file_rate,
+        "sample_rate_hz": m.sample_rate,
+        "duration_s": duration_s,
+        "real_time_factor": took_s / duration_s,
+        "clipped_samples": clipped,
+        "outputs": [str(path) for path in paths],
+    }
+    if args.json:
+        print(json.dumps(result))
+    else:
+        for path in paths:
+            print(path)
+        note(f"{duration_s:.1f} s in {took_s:.2f} s: real-time factor {took_s / duration_s:.3f}")
+    return 0
+
+
+def run_models(args: argparse.Namespace) -> int:
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import shipped_models
+
+    rows = [describe(name, read_bundle(path).manifest) for name, path in shipped_models().items()]
+    if args.json:
+        print(json.dumps(rows))
+        return 0
+    print(f"{'name':28} {'recipe':13} {'Hz':>6} {'mics':>4} {'sources':>7} {'ms':>5} {'MB':>6}  quality")
+    for row in rows:
+        gain = row["quality"].get("si_sdr_improvement")
+        quality = f"SI-SDR +{gain:.1f} dB" if isinstance(gain, float) else "-"
+        print(
+            f"{row['name']:28} {row['recipe']:13} {row['sample_rate_hz']:6} {row['mics']:4} {row['sources']:7}"
+            f" {row['latency_ms']:5.1f} {row['size_bytes'] / 1e6:6.2f}  {quality}"
+        )
+    return 0
+
+
+def run_bench(args: argparse.Namespace) -> int:
+    from edge_sdk.bench import measure
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
+
+    path = find_model(args.model)
+    figures = measure(read_bundle(path), path, args.backend, args.threads, args.seconds, args.paced)
+    if args.json:
+        print(json.dumps(asdict(figures)))
+        return 0
+    pace = "as a sound card would" if figures.paced else "without rest (--paced is nearer to life)"
+    print(f"{figures.model} ({figures.recipe}) on {figures.backend}, {figures.threads} thread(s), {pace}")
+    print(f"{figures.machine}, {figures.cpu}")
+    print(f"time per block of {figures.block_ms:g} ms: p50 {figures.p50_us:.0f} us, p99 {figures.p99_us:.0f} us")
+    print(f"real-time factor {figures.real_time_factor:.3f}, host share {100 * figures.host_share:.0f} %")
+    print(f"resident memory {figures.resident_mb:.0f} MB")
+    print(f"import {figures.import_s:.3f} s, open {figures.open_s:.3f} s; latency {figures.latency_ms:g} ms")
+    return 0
+
+
+def describe(name: str, m: Manifest) -> dict[str, Any]:
+    """What a user chooses a model by."""
+    return {
+        "name": name,
+        "recipe": m.recipe,
+        "sample_rate_hz": m.sample_rate,
+        "mics": m.mics,
+        "sources": m.sources,
+        "latency_ms": 1e3 * m.latency / m.sample_rate,
+        "size_bytes": m.size,
+        "quality": m.quality,
+    }
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A length of time of at most an hour."""
+    if not 0 < (value := float(text)) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0 and at most 3600")
+    return value
+
+
+def note(text: str) -> None:
+    print(f"edge-sdk: {text}", file=sys.stderr)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 from edge_sdk.contract import Manifest
 from models.tasnet import TasNet
 from quantization.artifact import Artifact
+from quantization.silence import silence
 from quantization.step_graph import StepGraph
 
 SIGNATURE = "step"
@@ -58,26 +56,3 @@ def convert(graph: StepGraph) -> bytes:
         inputs = {name: tensor.clone() for name, tensor in graph.inputs.items()}
         converted = litert_torch.signature(SIGNATURE, graph.eval(), sample_kwargs=inputs).convert()
         return bytes(converted.model_content())
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Swallow what native libraries print: the converter says hundreds of lines whatever its settings.
-
-    Works on the process's file descriptors, so not while other threads print.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(kept[0], 1)
-        os.dup2(kept[1], 2)
-        for descriptor in (*kept, nowhere):
-            os.close(descriptor)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from edge_sdk import Separator
-from edge_sdk.audio.wav import read_audio
+from edge_sdk.audio.wav import read_wav
 from edge_sdk.errors import ParityError
 from models.tasnet import TasNet
 from quantization.artifact import Artifact
@@ -64,9 +64,9 @@ def load_mixture(path: Path | None, network: TasNet) -> tuple[np.ndarray, str]:
     """A mixture at the network's rate, `[mics, n]`: the given file, or the one that comes with the package."""
     rate = network.config.sample_rate
     if path is not None:
-        return read_audio(path, rate, network.mics)[0], path.name
+        return read_wav(path, rate, network.mics)[0], path.name
     with as_file(files("quantization") / "assets" / "mixture.flac") as shipped:
-        return np.repeat(read_audio(shipped, rate, 1)[0], network.mics, axis=0), shipped.name
+        return np.repeat(read_wav(shipped, rate, 1)[0], network.mics, axis=0), shipped.name
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_sdk.errors import EdgeError
+from quantization.silence import silence
 
 FEATURES, SAMPLES = "_separator/", "_(encoder|decoder);"
 
@@ -67,7 +68,8 @@ def run(model: bytes, manager: object) -> bytes:
     from ai_edge_quantizer import quantizer
 
     rules = manager.get_quantization_recipe()  # type: ignore[attr-defined]
-    return bytes(quantizer.Quantizer(model, rules).quantize().quantized_model)
+    with silence():
+        return bytes(quantizer.Quantizer(model, rules).quantize().quantized_model)
 
 
 RECIPES = {

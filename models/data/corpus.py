@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_sdk.errors import DataError
-from models.data.files import decode
+from edge_sdk.audio.wav import read_wav
+from edge_sdk.errors import AudioError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +133,8 @@ def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Pat
 def decode_int16(path: Path, rate: int) -> np.ndarray | str:
     """Samples of the first channel as int16, or what is wrong with the file."""
     try:
-        return np.round(np.clip(decode(path, rate)[0], -1, 1) * FULL_SCALE).astype(np.int16)
-    except DataError as error:
+        return np.round(np.clip(read_wav(path, rate)[0][0], -1, 1) * FULL_SCALE).astype(np.int16)
+    except AudioError as error:
         return str(error)
 
 

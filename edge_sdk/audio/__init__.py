@@ -1,0 +1,1 @@
+"""Samples from and to files and sound cards."""

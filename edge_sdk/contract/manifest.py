@@ -1,0 +1,163 @@
+"""The manifest: everything a board must know about a model to run it one block at a time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from edge_sdk.contract.plain import canonical_json, from_plain, parse_json, to_plain
+from edge_sdk.errors import ManifestError
+
+SCHEMA = 1
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+MAX_FLOATS = 16 * 2**20  # 64 MiB in one tensor or ring: more than any network here, less than a small board's memory
+
+
+@dataclass(frozen=True)
+class DelayLine:
+    """A layer that looks back: `kernel` taps, `dilation` frames apart."""
+
+    kernel: int
+    dilation: int
+
+    @property
+    def depth(self) -> int:
+        """Frames it looks back."""
+        return (self.kernel - 1) * self.dilation
+
+    def past(self, frames: int) -> tuple[int, ...]:
+        """Which frames of the past a step over `frames` new ones needs, as offsets from the first new frame.
+
+        Oldest tap first, and for each tap the new frames in order; taps that fall on new frames are left out.
+        """
+        ages = range(self.depth, 0, -self.dilation)
+        return tuple(frame - age for age in ages for frame in range(min(frames, age)))
+
+
+@dataclass(frozen=True)
+class DelayLines:
+    """All delay lines of one width: the graph takes the past rows they need and gives one new row per line and frame.
+
+    `taps`, `[rows needed, width]`, holds line after line what `DelayLine.past` lists; `rows`, `[lines * T, width]`, line
+    after line the new rows. The host keeps the past; before the stream it is zero.
+    """
+
+    taps: str
+    rows: str
+    width: int
+    lines: tuple[DelayLine, ...]
+
+
+@dataclass(frozen=True)
+class Carry:
+    """A small memory that goes in and out whole, zero before the stream."""
+
+    input: str
+    output: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A model as the device sees it. Lengths in samples per microphone.
+
+    A step takes `frames`, float32 `[mics, frames_per_step, context + window]`, and gives `sources`, float32
+    `[sources, frames_per_step, window]`, to be overlapped and added.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    recipe: str
+    sample_rate: int
+    mics: int
+    sources: int
+    window: int
+    hop: int
+    context: int
+    frames_per_step: int
+    latency: int
+    size: int
+    sha256: str
+    macs: int
+    carries: tuple[Carry, ...] = ()
+    delays: tuple[DelayLines, ...] = ()
+    signature: str = "step"
+    frames: str = "frames"
+    output: str = "sources_out"
+    array: str = "any"
+    security_epoch: int = 0
+    quality: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        for problem in self.problems():
+            raise ValueError(problem)
+
+    def problems(self) -> list[str]:
+        """What contradicts itself, in words."""
+        found = []
+        if not NAME.fullmatch(self.name):
+            found.append(f"name {self.name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
+        if not SHA256.fullmatch(self.sha256):
+            found.append(f"sha256 {self.sha256!r}: expected 64 hexadecimal digits")
+        counts = ("sample_rate", "mics", "sources", "window", "hop", "frames_per_step", "size")
+        for count in counts:
+            if getattr(self, count) < 1:
+                found.append(f"{count} = {getattr(self, count)}: expected a positive number")
+        if found:
+            return found
+        if self.context < 0 or self.window % self.hop:
+            found.append(
+                f"window {self.window}, hop {self.hop}, context {self.context}: expected whole hops in a window"
+            )
+        if self.latency != self.window + (self.frames_per_step - 1) * self.hop:
+            found.append(f"latency {self.latency}: a window of {self.window} and the frames per step give another one")
+        shapes = [c.shape for c in self.carries]
+        shapes += [(self.mics, self.frames_per_step, self.context + self.window)]
+        shapes += [(self.sources, self.frames_per_step, self.window)]
+        for group in self.delays:
+            shapes += [(max(line.depth, self.frames_per_step), group.width) for line in group.lines]
+            if any(line.kernel < 2 or line.dilation < 1 for line in group.lines) or not group.lines:
+                found.append(f"{group.taps}: expected delay lines of two taps or more")
+        if any(min(shape, default=1) < 1 or prod(shape) > MAX_FLOATS for shape in shapes):
+            found.append(f"tensor shapes {shapes}: expected positive sizes of at most {MAX_FLOATS} numbers")
+        names = [self.frames, self.output, *(n for c in self.carries for n in (c.input, c.output))]
+        names += [n for group in self.delays for n in (group.taps, group.rows)]
+        if len(set(names)) < len(names):
+            found.append(f"tensor names {names}: expected different ones")
+        return found
+
+    @property
+    def block(self) -> int:
+        """New samples per microphone that one step takes."""
+        return self.hop * self.frames_per_step
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the output stream runs behind the input stream."""
+        return self.window - self.hop
+
+    def to_json(self) -> bytes:
+        """Canonical JSON that `manifest_from_json` turns back."""
+        return canonical_json(to_plain(self))
+
+
+def manifest_from_json(data: bytes, source: str = "manifest") -> Manifest:
+    """The manifest in a JSON text; `ManifestError`, naming `source`, where it is malformed or of a newer schema."""
+    try:
+        plain = parse_json(data)
+        schema = plain.get("schema") if isinstance(plain, dict) else None
+        if type(schema) is int and schema > SCHEMA:
+            raise ManifestError(
+                f"{source}: manifest schema {schema} is newer than this edge-sdk reads ({SCHEMA}); update edge-sdk"
+            )
+        if schema != SCHEMA:
+            raise ValueError(f"schema {schema!r}: expected {SCHEMA}")
+        return from_plain(Manifest, plain)
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError too
+        raise ManifestError(f"{source}: not a valid manifest ({error})") from error

@@ -1,0 +1,85 @@
+"""Strict JSON, and dataclasses to and from the plain data that JSON and TOML hold."""
+
+from __future__ import annotations
+
+import json
+import types
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def canonical_json(data: Any) -> bytes:
+    """One byte string per value: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def parse_json(data: bytes) -> Any:
+    """JSON without the freedoms of Python's reader: duplicate keys, NaN and infinity are a `ValueError`."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ValueError(f"key {key!r} appears twice")
+            found[key] = value
+        return found
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is not a JSON number")
+
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def to_plain(value: Any) -> dict[str, Any]:
+    """A dataclass as nested dictionaries and tuples."""
+    return asdict(value)
+
+
+def from_plain(kind: type[T], data: Any) -> T:
+    """A dataclass, nested ones too, from plain data.
+
+    `ValueError` names what is unknown, missing or of another type; whole numbers pass as floats, lists as tuples.
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"{kind.__name__}: expected a table of values, got {data!r}")
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(data) - known):
+        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
+    hints = get_type_hints(kind)
+    values = {name: convert(f"{kind.__name__}.{name}", hints[name], value) for name, value in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:  # a field without a default was left out
+        raise ValueError(f"{kind.__name__}: {str(error).split(' ', 1)[-1]}") from error
+
+
+def convert(name: str, hint: Any, value: Any) -> Any:
+    """The value as the type hint wants it."""
+    if is_dataclass(hint):
+        return from_plain(hint, value)  # type: ignore[arg-type]
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{name} = {value!r}: expected a list")
+        repeated = inner[-1] is Ellipsis
+        if not repeated and len(value) != len(inner):
+            raise ValueError(f"{name} = {value!r}: expected {len(inner)} values")
+        return tuple(convert(name, inner[0 if repeated else i], item) for i, item in enumerate(value))
+    if origin is types.UnionType:
+        if value is None and type(None) in inner:
+            return None
+        return convert(name, next(i for i in inner if i is not type(None)), value)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} = {value!r}: expected a table of values")
+        return {key: convert(f"{name}.{key}", inner[1], item) for key, item in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if hint is not Any and type(value) is not hint:
+        raise ValueError(f"{name} = {value!r}: expected a value of type {hint.__name__}")
+    return value

@@ -1,0 +1,117 @@
+"""One step of a model: frames in, frames out, its memory kept between steps."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.backends import AUTO, choose_backend, load_model
+from edge_sdk.contract import Manifest
+from edge_sdk.errors import BackendError, ManifestError
+from edge_sdk.rings import Rings, whole_rows
+
+Tensor = NDArray[np.float32]
+Shape = tuple[int, ...]
+
+
+class StepInterpreter:
+    """Runs the step that a manifest describes, in place: fill `frames`, call `step()`, read `sources`.
+
+    frames: `[mics, T, context + window]`, sources: `[sources, T, window]`, both views of the interpreter's own memory.
+    Memory starts at zero; `reset()` goes back there. Not for use from several threads at once.
+    """
+
+    def __init__(self, manifest: Manifest, model: bytes, backend: str = AUTO, threads: int = 1) -> None:
+        if threads < 1:
+            raise ValueError(f"threads = {threads}: expected 1 or more")
+        self.backend = choose_backend(backend)
+        self._interpreter = load_model(model, self.backend, threads)
+        rings = [Rings(group, manifest.frames_per_step) for group in manifest.delays]
+        inputs, outputs = self._tensors(manifest, rings)
+        self.frames, self.sources = inputs[manifest.frames], outputs[manifest.output]
+        self._inputs = list(inputs.values())
+        self._carries = [(inputs[carry.input], outputs[carry.output]) for carry in manifest.carries]
+        self._rings = [
+            (ring, whole_rows(inputs[group.taps]), whole_rows(outputs[group.rows]))
+            for ring, group in zip(rings, manifest.delays, strict=True)
+        ]
+        self.reset()
+
+    def step(self) -> None:
+        """One step over the frames that were filled in."""
+        for ring, taps, _ in self._rings:
+            ring.read(taps)
+        self.invoke()
+        for ring, _, rows in self._rings:
+            ring.write(rows)
+        for before, after in self._carries:
+            before[...] = after
+
+    def invoke(self) -> None:
+        """The model alone; `step` is what keeps its memory."""
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise BackendError(f"backend {self.backend} failed in a step ({error}); try another --backend") from error
+
+    def reset(self) -> None:
+        """Forget everything. The interpreter itself leaves its inputs uninitialized."""
+        for tensor in self._inputs:
+            tensor.fill(0)
+        for ring, _, _ in self._rings:
+            ring.reset()
+
+    def _tensors(self, manifest: Manifest, rings: list[Rings]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Views of the inputs and outputs by name, all of them as the manifest says."""
+        signatures: dict[str, Any] = self._interpreter._get_full_signature_list()
+        if manifest.signature not in signatures:
+            raise misfit(manifest, f"its signatures are {sorted(signatures)}, not {manifest.signature!r}")
+        found, views = signatures[manifest.signature], []
+        details = {d["index"]: d for d in self._interpreter.get_tensor_details()}
+        for kind, expected in zip(("inputs", "outputs"), expected_shapes(manifest, rings), strict=True):
+            if set(found[kind]) != set(expected):
+                raise misfit(manifest, f"its {kind} are {sorted(found[kind])}, not {sorted(expected)}")
+            for name, shape in expected.items():
+                tensor = details[found[kind][name]]
+                given: Shape = tuple(int(size) for size in tensor["shape"])
+                if given != shape or tensor["dtype"] is not np.float32:
+                    raise misfit(
+                        manifest, f"{name} is {np.dtype(tensor['dtype'])} {list(given)}, not float32 {list(shape)}"
+                    )
+            views.append({name: view(self._interpreter.tensor(found[kind][name])()) for name in expected})
+        if shared := set(found["inputs"].values()) & set(found["outputs"].values()):
+            # Copying one memory on would overwrite another that has not been copied yet.
+            raise misfit(manifest, f"tensors {sorted(shared)} are input and output at once")
+        return views[0], views[1]
+
+
+def expected_shapes(manifest: Manifest, rings: list[Rings]) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Shapes of inputs and outputs by name."""
+    inputs: dict[str, Shape] = {
+        manifest.frames: (manifest.mics, manifest.frames_per_step, manifest.context + manifest.window)
+    }
+    outputs: dict[str, Shape] = {manifest.output: (manifest.sources, manifest.frames_per_step, manifest.window)}
+    for carry in manifest.carries:
+        inputs[carry.input] = outputs[carry.output] = carry.shape
+    for ring, group in zip(rings, manifest.delays, strict=True):
+        inputs[group.taps] = (ring.taps, group.width)
+        outputs[group.rows] = (ring.new_rows, group.width)
+    return inputs, outputs
+
+
+def misfit(manifest: Manifest, what: str) -> ManifestError:
+    return ManifestError(f"{manifest.name}: the model does not fit its manifest, {what}; export and pack it again")
+
+
+def view(tensor: Tensor) -> Tensor:
+    """The same memory as an array that the interpreter does not know of.
+
+    While an array made by an interpreter lives, it refuses to run. The address stays the same until tensors are
+    allocated anew, which nobody does after loading.
+    """
+    address: int = tensor.__array_interface__["data"][0]
+    memory = (ctypes.c_char * tensor.nbytes).from_address(address)
+    return np.frombuffer(memoryview(memory), np.float32).reshape(tensor.shape)

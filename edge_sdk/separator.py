@@ -1,0 +1,134 @@
+"""A model as a stream: samples of a microphone array in, samples of every source out."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edge_sdk.backends import AUTO
+from edge_sdk.contract import Bundle, Manifest, read_bundle
+from edge_sdk.framing import FrameBuffer, OverlapAdd
+from edge_sdk.interpreter import StepInterpreter
+from edge_sdk.library import find_model
+
+Samples = NDArray[np.float32]
+
+
+class Separator:
+    """Sources of a mixture, block by block.
+
+    `process` takes samples as they come, float32 `[mics, n]` with any n, and gives every sample that is complete by
+    then, `[sources, m]`. The output stream runs `delay` samples behind: its sample `i + delay` belongs to sample `i` of
+    the input. `latency` is how long a sample waits at most, from its arrival until its output is complete.
+    Keeps the memory of one stream; use one separator per stream, and from one thread at a time.
+    """
+
+    def __init__(self, bundle: Bundle, backend: str = AUTO, threads: int = 1) -> None:
+        m = bundle.manifest
+        self.manifest: Manifest = m
+        self.interpreter = StepInterpreter(m, bundle.model, backend, threads)
+        self._buffer = FrameBuffer(m.mics, m.context + m.window, m.hop, m.frames_per_step)
+        self._overlap_add = OverlapAdd(m.sources, m.window, m.hop, m.frames_per_step)
+        self._taken = self._given = 0  # samples since the stream began
+
+    @classmethod
+    def open(cls, name_or_path: str | os.PathLike[str], backend: str = AUTO, threads: int = 1) -> Separator:
+        """A shipped model by name, or the model in a bundle file."""
+        return cls(read_bundle(find_model(name_or_path)), backend, threads)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second and microphone that the model was trained on."""
+        return self.manifest.sample_rate
+
+    @property
+    def mics(self) -> int:
+        return self.manifest.mics
+
+    @property
+    def sources(self) -> int:
+        return self.manifest.sources
+
+    @property
+    def latency(self) -> int:
+        """The longest time, in samples, from a sample's arrival to the moment its output is complete."""
+        return self.manifest.latency
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the output stream runs behind the input stream."""
+        return self.manifest.delay
+
+    @property
+    def block(self) -> int:
+        """New samples that a step takes. Other sizes work; multiples of it waste no waiting."""
+        return self.manifest.block
+
+    def process(self, x: ArrayLike) -> Samples:
+        """All samples that are complete, `[sources, m]`, after taking `[mics, n]`, or `[n]` of a single microphone."""
+        return self._run(self._checked(x))
+
+    def flush(self) -> Samples:
+        """What is still inside, `[sources, m]`, as if silence followed; then the separator is reset.
+
+        `process` and `flush` together give `delay` samples more than they took.
+        """
+        m = self.manifest
+        left = self._taken + m.delay - self._given
+        blocks = -(-(self._taken + m.delay) // m.block)
+        y = self._run(np.zeros((m.mics, blocks * m.block - self._taken), np.float32))[:, :left]
+        self.reset()
+        return y
+
+    def reset(self) -> None:
+        """Be as newly opened."""
+        self.interpreter.reset()
+        self._buffer.reset()
+        self._overlap_add.reset()
+        self._taken = self._given = 0
+
+    def separate(self, x: ArrayLike) -> Samples:
+        """The sources of a whole recording, `[mics, n]` to `[sources, n]`, aligned with it. Resets before and after."""
+        checked = self._checked(x)
+        self.reset()
+        return np.concatenate([self._run(checked), self.flush()], axis=1)[:, self.delay :]
+
+    def _run(self, x: Samples) -> Samples:
+        block, step, samples = self.manifest.block, self.interpreter, x.shape[1]
+        complete = (self._buffer.pending + samples) // block * block
+        y = np.empty((self.manifest.sources, complete), np.float32)
+        for number, frames in enumerate(self._buffer.push(x)):
+            step.frames[...] = frames
+            step.step()
+            self._overlap_add.add(step.sources, y[:, number * block : (number + 1) * block])
+        self._taken += samples
+        self._given += complete
+        return y
+
+    def _checked(self, x: ArrayLike) -> Samples:
+        """The samples as finite float32 `[mics, n]`: what is not finite would stay in the memory for ever."""
+        given: NDArray[Any] = np.asarray(x)
+        mics = self.manifest.mics
+        if given.ndim == 1 and mics == 1:
+            given = given[np.newaxis]
+        if given.ndim != 2 or given.shape[0] != mics:
+            raise ValueError(f"samples of shape {list(np.shape(x))}: expected [{mics}, n], one row per microphone")
+        samples: Samples = given if given.dtype == np.float32 else as_float32(given)
+        if not np.isfinite(samples).all():
+            raise ValueError("samples carry NaN or infinite values: expected finite ones; replace them by silence")
+        return samples
+
+
+def as_float32(samples: NDArray[Any]) -> Samples:
+    """Floats of another precision; whole numbers are refused, because nothing says what full scale is."""
+    if samples.dtype.kind in "iu":
+        raise ValueError(
+            f"samples of type {samples.dtype}: expected float32 between -1 and 1; divide 16-bit samples by 32768"
+        )
+    if samples.dtype.kind != "f":
+        raise ValueError(f"samples of type {samples.dtype}: expected float32 between -1 and 1")
+    with np.errstate(over="ignore"):  # what overflows is infinite then, and refused as such
+        return samples.astype(np.float32)

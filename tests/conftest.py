@@ -1,0 +1,62 @@
+"""Fixtures that several packages share: one small network of each kind, exported once for a whole test run."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.contract import Bundle, read_bundle
+from models.tasnet import TasNet
+from tests.disks import full_disk
+from tests.quantization.networks import network
+
+__all__ = ["full_disk"]  # a fixture
+
+# name: norm, mask, sources, frames per step. "tiny" has a context and one memory, "carry" has all memories there are.
+KINDS = {"tiny": ("frame", "complex", 1, 1), "carry": ("cumulative", "relu", 2, 3)}
+
+
+@pytest.fixture(scope="session")
+def exported_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The bundle file of a small network by its name in `KINDS`; conversion takes seconds, so workers share it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def export_once(kind: str) -> Path:
+        path, claim = shared / f"{kind}.edge", shared / f"{kind}.claim"
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            deadline = time.monotonic() + 300
+            while not path.exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            return path
+        from firmware_bridge.bundle import write_bundle
+        from quantization.export import export
+
+        artifact = export(small_network(kind), kind, KINDS[kind][3])
+        write_bundle(path, artifact.manifest, artifact.model)
+        return path
+
+    return export_once
+
+
+@pytest.fixture(scope="session")
+def tiny(exported_bundle: Callable[[str], Path]) -> Bundle:
+    """One source, an analysis context, delay lines, one frame per step."""
+    return read_bundle(exported_bundle("tiny"))
+
+
+@pytest.fixture(scope="session")
+def carry(exported_bundle: Callable[[str], Path]) -> Bundle:
+    """Two sources, delay lines and carries, three frames per step."""
+    return read_bundle(exported_bundle("carry"))
+
+
+def small_network(kind: str) -> TasNet:
+    """The network behind a bundle of `KINDS`."""
+    norm, mask, sources, _ = KINDS[kind]
+    return network(norm=norm, mask=mask, sources=sources, skip=0 if sources == 1 else 8)
