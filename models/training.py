@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from models.checkpoint import FORMAT, load_tensors, save_network, save_tensors, with_prefix
+from models.data.corpus import WORKERS
 from models.data.mixing import Mixtures
 from models.objectives import align, permutation_invariant, separation_loss, si_sdr
 from models.recipe import FitConfig
@@ -179,7 +180,16 @@ def fit(
 def batches(mixtures: Mixtures, config: FitConfig, done: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches still to come, mixed by worker processes; batch `k` is the same in every run."""
     numbers = range(done * config.batch, config.steps * config.batch)
-    return iter(DataLoader(mixtures, batch_size=config.batch, sampler=numbers, num_workers=config.workers))  # type: ignore[arg-type]
+    context = WORKERS if config.workers else None
+    return iter(
+        DataLoader(
+            mixtures,  # type: ignore[arg-type]
+            batch_size=config.batch,
+            sampler=numbers,
+            num_workers=config.workers,
+            multiprocessing_context=context,
+        )
+    )
 
 
 @torch.no_grad()

@@ -77,7 +77,7 @@ RECIPES = {
     for recipe in (
         Recipe("float32", 80.0, float32),
         Recipe("float16", 50.0, float16),
-        Recipe("dynamic_int8", 18.0, dynamic_int8),
+        Recipe("dynamic_int8", 25.0, dynamic_int8),
     )
 }
 

@@ -18,7 +18,8 @@ def silence() -> Iterator[None]:
     try:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        yield
+        with open(os.devnull, "w") as void, contextlib.redirect_stdout(void), contextlib.redirect_stderr(void):
+            yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from edge_sdk.audio.wav import read_wav
 from edge_sdk.errors import AudioError, DataError
 
 log = logging.getLogger(__name__)
+
+# Not plain fork: a copy of a process whose libraries run threads (JAX does, in the exporter) may hang for ever.
+WORKERS = multiprocessing.get_context("forkserver")
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 FULL_SCALE = 32767.0
@@ -111,7 +115,7 @@ def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Pat
     samples_file.parent.mkdir(parents=True, exist_ok=True)
     aside = samples_file.with_suffix(f".{os.getpid()}.part")
     lengths, unreadable = {}, []
-    with ProcessPoolExecutor() as pool, aside.open("wb") as out:
+    with ProcessPoolExecutor(mp_context=WORKERS) as pool, aside.open("wb") as out:
         results = pool.map(decode_int16, paths, [rate] * len(paths), chunksize=8)
         for name, result in track(zip(names, results, strict=True), "decoding", total=len(names), transient=True):
             if isinstance(result, str):

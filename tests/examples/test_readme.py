@@ -12,7 +12,8 @@ from edge_sdk.cli import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^edge-sdk (.+)$", README, re.MULTILINE)
+BLOCKS = [block.replace("\\\n", "") for block in README.split("```")[1::2]]
+COMMANDS = [line[9:] for block in BLOCKS for line in block.splitlines() if line.startswith("edge-sdk ")]
 
 
 def test_readme_has_commands():
@@ -25,7 +26,7 @@ def test_command_is_one_that_the_parser_takes(command):
 
 
 def test_python_snippet_runs(tmp_path, monkeypatch):
-    (snippet,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
+    (snippet,) = [block.removeprefix("python\n") for block in BLOCKS if block.startswith("python\n")]
     noise = np.random.default_rng(0).normal(0, 0.1, 8_000)
     soundfile.write(tmp_path / "noisy.wav", noise, 16_000)
     monkeypatch.chdir(tmp_path)

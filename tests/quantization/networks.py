@@ -13,7 +13,7 @@ def network(norm: str = "frame", mask: str = "relu", sources: int = 2, skip: int
     bank = FilterbankConfig(window=32, hop=16, filters=24)
     if mask == "complex":
         bank = FilterbankConfig(window=32, hop=16, context=32, filters=66, start="stft")
-    sizes = TCNConfig(bottleneck=12, hidden=16, skip=skip, blocks=4, repeats=2, norm=norm, horizon=100)
+    sizes = TCNConfig(bottleneck=12, hidden=16, skip=skip, blocks=3, repeats=1, norm=norm, horizon=100)
     made = TasNet(TasNetConfig(sources=sources, mask=mask, filterbank=bank, separator=sizes))
     with torch.no_grad():
         for name, parameter in made.separator.named_parameters():
