@@ -49,7 +49,6 @@ help:  ## Show this list
 .PHONY: demo
 demo: .venv/demo/.installed  ## Clean a noisy mixture with the shipped int8 model; writes a page into demo-out/
 	.venv/demo/bin/python examples/demo.py --out "$(OUT)"
-	@for page in "$(abspath $(OUT))"/*.html; do echo "page: $$page"; done
 
 .PHONY: test
 test:  ## Everything that CI runs: check, pytest, test-device, test-backends

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
 from importlib.metadata import entry_points, version
 
@@ -34,16 +36,28 @@ def main(argv: list[str] | None = None) -> int:
         level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s", stream=sys.stderr, force=True
     )
     try:
-        return int(args.run(args) or 0)
+        status = int(args.run(args) or 0)
+        sys.stdout.flush()
+        return status
     except EdgeError as error:
         print(f"edge-sdk: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+    except OSError as error:
+        if error.filename is not None:  # a file that a command forgot to name: a mistake of ours, so the whole trace
+            raise
+        return unwritable(error)
     except KeyboardInterrupt:
         print("edge-sdk: interrupted", file=sys.stderr)
         return 130
+
+
+def unwritable(error: OSError) -> int:
+    """Standard output is full or closed; Python must not try it again while it exits."""
+    if not isinstance(error, BrokenPipeError):
+        print(f"edge-sdk: standard output cannot be written ({error.strerror}); free space there", file=sys.stderr)
+    with contextlib.suppress(OSError), open(os.devnull, "w") as void:
+        os.dup2(void.fileno(), sys.stdout.fileno())
+    return 1
 
 
 if __name__ == "__main__":

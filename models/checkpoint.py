@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from edge_sdk.contract import write_file
 from edge_sdk.errors import CheckpointError
 from models.tasnet import TasNet
 from models.zoo import build, config_from_dict, config_to_dict
@@ -23,16 +23,9 @@ WEIGHTS = "network."
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write aside, sync, rename: a kill at any moment leaves the old file or the new one."""
     data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, {"header": json.dumps(header)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.part")
     try:
-        with aside.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        aside.rename(path)
+        write_file(path, data)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
         ) from error

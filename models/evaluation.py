@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 # Mixture [mics, n] to sources [S, n], both float32, the sources aligned with the mixture.
 Separate = Callable[[np.ndarray], np.ndarray]
+METRICS = ("si_sdr", "pesq", "stoi")
 RESAMPLES = 2000  # of the bootstrap
 
 
@@ -30,13 +31,19 @@ class Score:
     after: dict[str, float]
 
 
-def evaluate(separate: Separate, examples: Iterable[tuple[np.ndarray, np.ndarray]], sample_rate: int) -> list[Score]:
+def evaluate(
+    separate: Separate,
+    examples: Iterable[tuple[np.ndarray, np.ndarray]],
+    sample_rate: int,
+    names: tuple[str, ...] = METRICS,
+) -> list[Score]:
     """The score of every `(mixture [mics, n], sources [S, n])`; outputs are matched to sources by SI-SDR."""
     scores = []
     for index, (mixture, sources) in enumerate(examples):
         estimate = match(separate(mixture), sources)
         reference = np.repeat(mixture[:1], len(sources), axis=0)
-        scores.append(Score(index, metrics(reference, sources, sample_rate), metrics(estimate, sources, sample_rate)))
+        before, after = (metrics(y, sources, sample_rate, names) for y in (reference, estimate))
+        scores.append(Score(index, before, after))
     if not scores:
         raise DataError("the evaluation set is empty; its count must be 1 or more")
     return scores
@@ -52,14 +59,14 @@ def match(estimate: np.ndarray, sources: np.ndarray) -> np.ndarray:
     return estimate[permutation_invariant(lambda e, t: -si_sdr(e, t), ours, theirs)[1][0].numpy()]
 
 
-def metrics(estimate: np.ndarray, sources: np.ndarray, sample_rate: int) -> dict[str, float]:
-    """Mean of each metric over the sources: `si_sdr` in dB, `stoi`, and `pesq` (wide band) where that is installed."""
+def metrics(estimate: np.ndarray, sources: np.ndarray, sample_rate: int, names: tuple[str, ...]) -> dict[str, float]:
+    """Mean of each metric over the sources: `si_sdr` in dB always, `stoi` and `pesq` (wide band) where installed."""
     found = {"si_sdr": float(si_sdr(torch.from_numpy(estimate), torch.from_numpy(sources)).mean())}
-    if find_spec("pystoi"):
+    if "stoi" in names and find_spec("pystoi"):
         from pystoi import stoi
 
         found["stoi"] = mean(stoi(s, e, sample_rate) for e, s in zip(estimate, sources, strict=True))
-    if find_spec("pesq") and sample_rate == 16_000:
+    if "pesq" in names and find_spec("pesq") and sample_rate == 16_000:
         found["pesq"] = mean(wideband_pesq(e, s) for e, s in zip(estimate, sources, strict=True))
     return found
 

@@ -36,8 +36,8 @@ class Frames(Streaming):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         _, samples = x.shape
-        if samples % self.hop:
-            raise ValueError(f"a block of {samples} samples: expected a multiple of the hop, {self.hop}")
+        if not samples or samples % self.hop:
+            raise ValueError(f"a block of {samples} samples: expected a positive multiple of the hop, {self.hop}")
         signal = torch.cat([state, x], dim=1)
         return signal.unfold(1, self.length, self.hop), signal[:, samples:]
 

@@ -14,6 +14,7 @@ SCHEMA = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 MAX_FLOATS = 16 * 2**20  # 64 MiB in one tensor or ring: more than any network here, less than a small board's memory
+MAX_COUNT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class DelayLine:
 class DelayLines:
     """All delay lines of one width: the graph takes the past rows they need and gives one new row per line and frame.
 
-    `taps`, `[rows needed, width]`, holds line after line what `DelayLine.past` lists; `rows`, `[lines * T, width]`, line
-    after line the new rows. The host keeps the past; before the stream it is zero.
+    `taps`, `[rows needed, width]`, holds line after line what `DelayLine.past` lists; `rows`, `[lines * T, width]`,
+    line after line the new rows. The host keeps the past; before the stream it is zero.
     """
 
     taps: str
@@ -111,25 +112,36 @@ class Manifest:
                 found.append(f"{count} = {getattr(self, count)}: expected a positive number")
         if found:
             return found
+        if max(getattr(self, count) for count in counts) > MAX_COUNT or self.context > MAX_COUNT:
+            return [f"one of {', '.join(counts)}, context is above {MAX_COUNT}: expected what a board can hold"]
         if self.context < 0 or self.window % self.hop:
             found.append(
                 f"window {self.window}, hop {self.hop}, context {self.context}: expected whole hops in a window"
             )
         if self.latency != self.window + (self.frames_per_step - 1) * self.hop:
             found.append(f"latency {self.latency}: a window of {self.window} and the frames per step give another one")
-        shapes = [c.shape for c in self.carries]
-        shapes += [(self.mics, self.frames_per_step, self.context + self.window)]
-        shapes += [(self.sources, self.frames_per_step, self.window)]
         for group in self.delays:
-            shapes += [(max(line.depth, self.frames_per_step), group.width) for line in group.lines]
             if any(line.kernel < 2 or line.dilation < 1 for line in group.lines) or not group.lines:
                 found.append(f"{group.taps}: expected delay lines of two taps or more")
-        if any(min(shape, default=1) < 1 or prod(shape) > MAX_FLOATS for shape in shapes):
-            found.append(f"tensor shapes {shapes}: expected positive sizes of at most {MAX_FLOATS} numbers")
+        if bad := [shape for shape in self.shapes() if min(shape, default=1) < 1 or prod(shape) > MAX_FLOATS]:
+            found.append(f"a tensor or ring of shape {bad[0]}: expected positive sizes, at most {MAX_FLOATS} numbers")
         names = [self.frames, self.output, *(n for c in self.carries for n in (c.input, c.output))]
         names += [n for group in self.delays for n in (group.taps, group.rows)]
         if len(set(names)) < len(names):
             found.append(f"tensor names {names}: expected different ones")
+        return found
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of every tensor and ring that running the model takes."""
+        step = self.frames_per_step
+        found: list[tuple[int, ...]] = [
+            (self.mics, step, self.context + self.window),
+            (self.sources, step, self.window),
+        ]
+        found += [carry.shape for carry in self.carries]
+        for group in self.delays:
+            found += [(sum(max(line.depth, step) for line in group.lines), group.width)]
+            found += [(sum((line.kernel - 1) * step for line in group.lines), group.width)]
         return found
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+MAX_DEPTH = 16  # of lists and tables inside one another; a manifest needs five
 
 
 def canonical_json(data: Any) -> bytes:
@@ -16,7 +17,7 @@ def canonical_json(data: Any) -> bytes:
 
 
 def parse_json(data: bytes) -> Any:
-    """JSON without the freedoms of Python's reader: duplicate keys, NaN and infinity are a `ValueError`."""
+    """JSON without the freedoms of Python's reader: duplicate keys, NaN, infinity and depth are a `ValueError`."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -30,9 +31,20 @@ def parse_json(data: bytes) -> Any:
         raise ValueError(f"{constant} is not a JSON number")
 
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    check_depth(value, MAX_DEPTH)
+    return value
+
+
+def check_depth(value: Any, left: int) -> None:
+    """`ValueError` for lists and tables inside one another more than `left` times."""
+    if isinstance(value, dict | list):
+        if not left:
+            raise ValueError("nested too deeply")
+        for inner in value.values() if isinstance(value, dict) else value:
+            check_depth(inner, left - 1)
 
 
 def to_plain(value: Any) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """`edge-sdk separate`, `models`, `bench`: results to standard output, one line and exit code 1 for what is refused."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,3 +135,16 @@ def test_bench_measures(run: Run, model: Path, paced: list[str]) -> None:
     assert found["machine"] and found["cpu"]
     code, out, _ = run("bench", model, "--seconds", "0.1")
     assert code == 0 and "p99" in out
+
+
+def test_a_full_or_closed_standard_output_is_no_traceback() -> None:
+    command = [sys.executable, "-m", "edge_sdk.cli", "models", "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "edge-sdk: standard output cannot be written (No space left on device); free space there\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# From a trained network to the bundles and the card that this package ships: export, quantize, score, pack, describe.
+#
+# usage: tools/ship.sh NAME RUN DATA
+#   NAME  of the recipe (recipes/NAME.toml) and of the shipped model
+#   RUN   folder of the training run, with network.safetensors
+#   DATA  folder that the recipe's folders are in, for the scores
+# environment: EDGE_SDK, the command (edge-sdk)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ $# -ne 3 ]; then
+    sed -n 's/^# usage: /usage: /p' "$0" >&2
+    exit 2
+fi
+name=$1 run=$2 data=$3
+command=${EDGE_SDK:-edge-sdk}
+checkpoint=checkpoints/$name.safetensors out=$run/models shipped=edge_sdk/shipped
+
+mkdir -p checkpoints
+cp "$run/network.safetensors" "$checkpoint"
+"$command" export "$checkpoint" --name "$name-float32" --out "$out" --force
+"$command" quantize "$out/$name-float32.tflite" --recipe dynamic_int8 --checkpoint "$checkpoint" \
+    --name "$name" --out "$out" --force
+for model in "$name" "$name-float32"; do
+    "$command" evaluate "$out/$model.tflite" --set "recipes/$name.toml" --data "$data" --json >"$out/$model.quality.json"
+    "$command" pack "$out/$model.tflite" --quality "$out/$model.quality.json" --out "$shipped/$model.edge" --force
+done
+"$command" card "$shipped/$name.edge" "$shipped/$name-float32.edge" --notes "recipes/$name.md" \
+    --out "$shipped/$name.md" --page README.md
