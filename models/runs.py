@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from edge_sdk.errors import RecipeError
+from edge_sdk.errors import DataError, RecipeError
 from models.data.corpus import Corpus, load_corpus
 from models.data.mixing import Mixtures
-from models.recipe import DataConfig, SetConfig, load_recipe
+from models.recipe import DataConfig, Recipe, SetConfig, load_recipe
 from models.training import Trainer, fit
 from models.zoo import build
 
@@ -41,12 +41,23 @@ def train(
 ) -> tuple[Path, dict[str, Any]]:
     """Train what the recipe says, going on from the run folder if it holds a state. Returns the folder and last entry.
 
-    Raises `RecipeError` where the folder belongs to another recipe, `DataError` for unusable recordings.
+    Raises `RecipeError` where the folder belongs to another recipe, `DataError` for unusable recordings and full disks.
     """
-    recipe, cache = load_recipe(recipe_file), cache or default_cache()
+    recipe = load_recipe(recipe_file)
     run = run or Path("runs") / recipe.name
+    try:
+        return run, train_in(run, recipe, recipe_file.read_text(), data, cache or default_cache(), device, max_minutes)
+    except OSError as error:
+        where = error.filename or run
+        raise DataError(f"{where}: {error.strerror}; free space or choose another --run or --cache") from error
+
+
+def train_in(
+    run: Path, recipe: Recipe, text: str, data: Path, cache: Path, device: str, max_minutes: float
+) -> dict[str, Any]:
+    """Train in a folder; `text` is the recipe as it is kept there."""
     run.mkdir(parents=True, exist_ok=True)
-    text, kept = recipe_file.read_text(), run / "recipe.toml"
+    kept = run / "recipe.toml"
     if (run / "state.safetensors").exists() and kept.exists() and kept.read_text() != text:
         raise RecipeError(f"{run} was started from another recipe ({kept}); choose another --run or remove that folder")
     kept.write_text(text)
@@ -57,7 +68,7 @@ def train(
     torch.manual_seed(recipe.seed)
     trainer = Trainer(build(recipe.network), recipe.fit, device)
     about = {"recipe": recipe.name, "seed": recipe.seed, "commit": commit()}
-    return run, fit(trainer, Mixtures(speech, noise, recipe.mix, rate, recipe.seed), dev, run, about, max_minutes)
+    return fit(trainer, Mixtures(speech, noise, recipe.mix, rate, recipe.seed), dev, run, about, max_minutes)
 
 
 def commit() -> str:

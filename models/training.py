@@ -138,39 +138,35 @@ def fit(
 
     `network.safetensors` is the averaged network with the best dev improvement so far.
     """
-    config, state, best = trainer.config, run / "state.safetensors", -math.inf
+    config, state, journal, best = trainer.config, run / "state.safetensors", run / "log.jsonl", -math.inf
     if state.exists():
         best = trainer.load(state)["best"]
-        keep_log_until(run / "log.jsonl", trainer.done)
         log.warning("%s: going on from step %d", run, trainer.done)
-    started, losses, entry = time.monotonic(), list[float](), dict[str, Any]()
+    entry = keep_log_until(journal, trainer.done)
+    started, losses = time.monotonic(), list[float]()
     seconds_per_step = config.batch * mixtures.config.seconds
     with progress(config.steps, trainer.done) as show:
         for mixture, sources in batches(mixtures, config, trainer.done):
             losses.append(trainer.step(mixture, sources))
-            out_of_time = time.monotonic() - started > 60 * max_minutes
-            last = trainer.done >= config.steps or out_of_time
             show(trainer.done, losses[-1])
-            if trainer.done % LOG_EVERY == 0 or last:
-                speed = len(losses) * seconds_per_step / max(1e-9, time.monotonic() - started)
+            elapsed = time.monotonic() - started
+            last = trainer.done >= config.steps or elapsed > 60 * max_minutes
+            if last or trainer.done % LOG_EVERY == 0:
                 entry = {
                     "step": trainer.done,
                     "loss": float(np.mean(losses[-LOG_EVERY:])),
-                    "audio_hours_per_hour": speed,
+                    "hours_seen": trainer.done * seconds_per_step / 3600,
+                    "audio_hours_per_hour": len(losses) * seconds_per_step / elapsed,
                 }
-                entry["hours_seen"] = trainer.done * seconds_per_step / 3600
-                if trainer.done % config.dev_every == 0 or last:
-                    entry["dev_si_sdr_improvement"] = improvement = dev_improvement(trainer.average, dev)
-                    if improvement > best:
-                        best = improvement
-                        seen = {"step": trainer.done, "hours_seen": entry["hours_seen"]}
-                        save_network(
-                            run / "network.safetensors", trainer.average, {**about, **seen, "dev": improvement}
-                        )
-                with (run / "log.jsonl").open("a") as lines:
+                if last or trainer.done % config.dev_every == 0:
+                    entry["dev_si_sdr_improvement"] = gain = dev_improvement(trainer.average, dev)
+                    if gain > best:
+                        best = gain
+                        save_network(run / "network.safetensors", trainer.average, {**about, **entry})
+                with journal.open("a") as lines:
                     lines.write(json.dumps(entry) + "\n")
                 log.info("%s", entry)
-            if trainer.done % config.checkpoint_every == 0 or last:
+            if last or trainer.done % config.checkpoint_every == 0:
                 trainer.save(state, {"best": best})
             if last:
                 break
@@ -209,13 +205,13 @@ def network_device(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def keep_log_until(path: Path, step: int) -> None:
-    """Forget what was logged after the state was saved: those steps are done again."""
-    if path.exists():
-        lines = [
-            line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step
-        ]
-        path.write_text("".join(line + "\n" for line in lines))
+def keep_log_until(path: Path, step: int) -> dict[str, Any]:
+    """The last entry up to a step; later ones are forgotten, those steps are done again."""
+    if not path.exists():
+        return {"step": 0}
+    lines = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step]
+    path.write_text("".join(line + "\n" for line in lines))
+    return json.loads(lines[-1]) if lines else {"step": 0}
 
 
 @contextlib.contextmanager

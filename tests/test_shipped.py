@@ -1,4 +1,4 @@
-"""The shipped models are what their cards say: small, quick to answer, equal to their network, and better than the noise."""
+"""The shipped models are what their cards say: small, quick to answer, their network, and better than the noise."""
 
 import json
 import os

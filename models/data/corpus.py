@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk.audio.wav import read_wav
+from edge_sdk.contract import write_file
 from edge_sdk.errors import AudioError, DataError
 
 log = logging.getLogger(__name__)
@@ -109,13 +110,27 @@ def load_corpus(
 
 
 def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Path, index_file: Path) -> None:
-    """Decode with all cores, write aside, then rename; the index last, so that it vouches for the samples."""
-    from rich.progress import track
-
+    """Decode with all cores; the index is written last, so that it vouches for the samples."""
     samples_file.parent.mkdir(parents=True, exist_ok=True)
     aside = samples_file.with_suffix(f".{os.getpid()}.part")
+    try:
+        lengths, unreadable = decode_into(aside, paths, names, rate)
+        for message in unreadable:
+            log.warning("left out: %s", message)
+        if len(unreadable) > MOST_UNREADABLE * len(paths):
+            raise DataError(f"{len(unreadable)} of {len(paths)} recordings cannot be used, the first: {unreadable[0]}")
+        aside.rename(samples_file)
+    finally:
+        aside.unlink(missing_ok=True)
+    write_file(index_file, json.dumps(lengths).encode())
+
+
+def decode_into(target: Path, paths: list[Path], names: list[str], rate: int) -> tuple[dict[str, int], list[str]]:
+    """Append every recording to one file: samples of each by name, and what is wrong with the others."""
+    from rich.progress import track
+
     lengths, unreadable = {}, []
-    with ProcessPoolExecutor(mp_context=WORKERS) as pool, aside.open("wb") as out:
+    with ProcessPoolExecutor(mp_context=WORKERS) as pool, target.open("wb") as out:
         results = pool.map(decode_int16, paths, [rate] * len(paths), chunksize=8)
         for name, result in track(zip(names, results, strict=True), "decoding", total=len(names), transient=True):
             if isinstance(result, str):
@@ -123,15 +138,7 @@ def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Pat
             elif len(result):
                 lengths[name] = len(result)
                 out.write(result.tobytes())
-    for message in unreadable:
-        log.warning("left out: %s", message)
-    if len(unreadable) > MOST_UNREADABLE * len(paths):
-        aside.unlink()
-        raise DataError(f"{len(unreadable)} of {len(paths)} recordings cannot be used, the first: {unreadable[0]}")
-    aside.rename(samples_file)
-    index_aside = index_file.with_suffix(f".{os.getpid()}.part")
-    index_aside.write_text(json.dumps(lengths))
-    index_aside.rename(index_file)
+    return lengths, unreadable
 
 
 def decode_int16(path: Path, rate: int) -> np.ndarray | str:

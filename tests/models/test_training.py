@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edge_sdk.errors import CheckpointError, RecipeError
+from edge_sdk.errors import CheckpointError, EdgeError, RecipeError
 from models.checkpoint import load_network, load_tensors, save_network
 from models.recipe import load_recipe
 from models.runs import train
@@ -77,7 +77,18 @@ def test_a_short_training_lowers_the_loss(corpus_root: Path, tmp_path: Path, sou
 def test_a_time_limit_stops_in_good_order_and_the_next_run_goes_on(corpus_root: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "tiny.toml", steps=10)
     assert run(recipe, corpus_root, tmp_path / "run", minutes=0)["step"] == 1
-    assert run(recipe, corpus_root, tmp_path / "run")["step"] == 10
+    done = run(recipe, corpus_root, tmp_path / "run")
+    assert done["step"] == 10
+    assert run(recipe, corpus_root, tmp_path / "run") == done, "a finished run has nothing left to do"
+
+
+def test_a_full_disk_is_one_line(corpus_root: Path, tmp_path: Path, full_disk: Path) -> None:
+    recipe = write_recipe(tmp_path / "tiny.toml", steps=20)
+    for run_folder, cache in ((full_disk / "run", tmp_path / "cache"), (tmp_path / "run", full_disk / "cache")):
+        with pytest.raises(EdgeError, match="free space or choose another") as caught:
+            train(recipe, corpus_root, run_folder, cache, "cpu", math.inf)
+        assert "\n" not in str(caught.value)
+    assert not list(full_disk.rglob("*.part"))
 
 
 def test_a_folder_of_another_recipe_is_refused(corpus_root: Path, tmp_path: Path) -> None:
