@@ -221,6 +221,7 @@ def progress(total: int, done: int) -> Iterator[Callable[[int, float], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("training", total=total, completed=done)
         yield lambda step, loss: bar.update(task, completed=step, description=f"loss {loss:6.2f}")

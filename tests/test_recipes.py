@@ -1,4 +1,4 @@
-"""The recipes in this repository train: each is read in the default tests, and shortened to minutes under `training`."""
+"""The recipes in this repository train: each is read always, and trained for minutes under `training`."""
 
 import os
 import re

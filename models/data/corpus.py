@@ -99,7 +99,7 @@ def load_corpus(
     identity = [[n, p.stat().st_size, p.stat().st_mtime_ns] for n, p in zip(names, paths, strict=True)]
     key = hashlib.sha256(json.dumps([str(root.resolve()), sample_rate, identity]).encode()).hexdigest()[:16]
     samples_file, index_file = cache / f"{key}.i16", cache / f"{key}.json"
-    if not index_file.exists():
+    if not (index_file.exists() and samples_file.exists()):
         decode_all(paths, names, sample_rate, samples_file, index_file)
     lengths: dict[str, int] = json.loads(index_file.read_text())
     speakers, recordings, offset = read_speakers(root), [], 0
@@ -127,12 +127,15 @@ def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Pat
 
 def decode_into(target: Path, paths: list[Path], names: list[str], rate: int) -> tuple[dict[str, int], list[str]]:
     """Append every recording to one file: samples of each by name, and what is wrong with the others."""
+    from rich.console import Console
     from rich.progress import track
 
+    console = Console(stderr=True)  # standard output is for results
+    show = {"console": console, "disable": not console.is_terminal, "transient": True}
     lengths, unreadable = {}, []
     with ProcessPoolExecutor(mp_context=WORKERS) as pool, target.open("wb") as out:
         results = pool.map(decode_int16, paths, [rate] * len(paths), chunksize=8)
-        for name, result in track(zip(names, results, strict=True), "decoding", total=len(names), transient=True):
+        for name, result in track(zip(names, results, strict=True), "decoding", total=len(names), **show):
             if isinstance(result, str):
                 unreadable.append(result)
             elif len(result):
