@@ -1,13 +1,17 @@
 """Scores of separators whose quality is known beforehand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from edge_sdk.errors import DataError
 from models.evaluation import evaluate, separate_with, summarize
 from models.zoo import build, preset
 
+AUDIO = Path(__file__).parents[2] / "examples/audio"
 RNG = np.random.default_rng(0)
 EXAMPLES = [
     (sources.sum(axis=0, keepdims=True), sources)
@@ -39,3 +43,15 @@ def test_a_network_is_scored_with_its_delay_removed() -> None:
     network = build(preset("enhance-mono")).eval()  # an untouched one passes its input on, late
     x = torch.randn(1, 4000).numpy()
     np.testing.assert_allclose(separate_with(network)(x), x, atol=1e-4)
+
+
+def test_perceptual_metrics_know_clean_speech_from_noisy() -> None:
+    pytest.importorskip("pesq", reason="PESQ is built from source: it needs a C compiler")
+    speech, rate = soundfile.read(AUDIO / "speech-woman.flac", dtype="float32")
+    noise = soundfile.read(AUDIO / "noise-cafe.flac", dtype="float32")[0][: len(speech)]
+    sources, mixture = speech[None], (speech + noise)[None]
+    (perfect,) = evaluate(lambda mixture: sources, [(mixture, sources)], rate)
+    assert perfect.after["stoi"] == pytest.approx(1.0, abs=1e-3)
+    assert perfect.after["pesq"] == pytest.approx(4.64, abs=0.01)  # the top of the P.862.2 scale
+    assert perfect.before["stoi"] < 0.98
+    assert perfect.before["pesq"] < 4.0
