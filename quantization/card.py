@@ -60,7 +60,11 @@ def results_table(manifests: list[Manifest]) -> str:
             ]
         )
     table = [head, ["---"] * len(head), *rows]
-    caption = f"{quality[0]['mixtures']} mixtures of `{quality[0]['set']}`, block by block through the interpreter."
+    q = quality[0]
+    caption = (
+        f"{q['mixtures']} mixtures, block by block through the interpreter: "
+        f"`edge-sdk evaluate MODEL --set recipes/{q['set']} --data DIR`, {q['machine']}, {q['date']}."
+    )
     return "\n".join(["| " + " | ".join(row) + " |" for row in table] + ["", caption])
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
 from dataclasses import replace
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -116,7 +118,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     separate, sample_rate = open_model(args.model, args.backend)
     examples = evaluation_set(load_set(args.recipe), args.data, sample_rate, args.cache or default_cache())
     scores = evaluate(separate, examples, sample_rate)
-    summary = {"model": Path(args.model).name, "set": f"{args.recipe.name} [dev]", **summarize(scores)}
+    about = {"model": Path(args.model).name, "set": args.recipe.name, "machine": platform.machine()}
+    summary = {**about, "date": date.today().isoformat(), **summarize(scores)}
     if args.json:
         print(json.dumps({**summary, "clips": [asdict(s) for s in scores]} if args.clips else summary))
         return 0
