@@ -47,18 +47,11 @@ def results_table(manifests: list[Manifest]) -> str:
     quality = [checked_quality(m) for m in manifests]
     names = [name for name in METRICS if all(name in q for q in quality)]
     head = ["", "size, MB", *(METRICS[name] for name in names), "SI-SDR improvement, dB (95 %)"]
-    rows = [["noisy", "", *(f"{quality[0][name + '_mixture']:.2f}" for name in names), ""]]
+    rows = [["noisy", "", *(figure(name, quality[0][f"{name}_mixture"]) for name in names), ""]]
     for m, q in zip(manifests, quality, strict=True):
         interval = f"{q['si_sdr_improvement_low']:.1f} to {q['si_sdr_improvement_high']:.1f}"
         gain = f"{q['si_sdr_improvement']:.2f} ({interval})"
-        rows.append(
-            [
-                m.recipe,
-                f"{m.size / 1e6:.2f}",
-                *(f"{q[name]:.3f}" if name == "stoi" else f"{q[name]:.2f}" for name in names),
-                gain,
-            ]
-        )
+        rows.append([m.recipe, f"{m.size / 1e6:.2f}", *(figure(name, q[name]) for name in names), gain])
     table = [head, ["---"] * len(head), *rows]
     q = quality[0]
     caption = (
@@ -66,6 +59,11 @@ def results_table(manifests: list[Manifest]) -> str:
         f"`edge-sdk evaluate MODEL --set recipes/{q['set']} --data DIR`, {q['machine']}, {q['date']}."
     )
     return "\n".join(["| " + " | ".join(row) + " |" for row in table] + ["", caption])
+
+
+def figure(metric: str, value: float) -> str:
+    """A score with as many digits as its scale carries."""
+    return f"{value:.3f}" if metric == "stoi" else f"{value:.2f}"
 
 
 def checked_quality(manifest: Manifest) -> dict[str, Any]:
