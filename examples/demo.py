@@ -195,7 +195,10 @@ def facts(runs: list[Run], paced: bool) -> tuple[tuple[str, str], ...]:
         ("machine", f"{platform.machine()}, {cpu_name()}, 1 thread; the times are this machine's and no other's"),
         ("software", f"{separator.interpreter.backend}, NumPy {np.__version__}, Python {platform.python_version()}"),
         ("blocks", f"{count} of {separator.block} samples for each model, {pace}"),
-        ("mixing", f"speech at {LEVEL_DB:g} dBFS, noise below it by the SNR (mean powers), seeds in examples/demo.py"),
+        (
+            "mixing",
+            f"speech at {LEVEL_DB:g} dBFS, noise below it by the SNR (mean powers), seeds in examples/demo_audio.py",
+        ),
         ("date", date.today().isoformat()),
         ("command", shlex.join(["python", *sys.argv])),
     )

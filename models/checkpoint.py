@@ -46,6 +46,12 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, header
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, without the list of everything that follows from it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])
+
+
 def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Tensors whose names begin with the prefix, without it."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
@@ -53,18 +59,20 @@ def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def save_network(path: Path, network: TasNet, about: dict[str, Any]) -> None:
     """A network alone. `about`: where it comes from (recipe, commit, step, hours seen), plain data."""
-    header = {"format": FORMAT, "config": config_to_dict(network.config), "about": about}
+    header = {"format": FORMAT, "kind": "network", "config": config_to_dict(network.config), "about": about}
     save_tensors(path, {WEIGHTS + name: t for name, t in network.state_dict().items()}, header)
 
 
 def load_network(path: Path) -> tuple[TasNet, dict[str, Any]]:
     """The network of a checkpoint in evaluation mode, and what its header says about it."""
     tensors, header = load_tensors(path)
+    if header.get("kind") != "network":
+        raise CheckpointError(f"{path}: the state of a training; use the network.safetensors beside it")
     try:
         network = build(config_from_dict(header["config"]))
         network.load_state_dict(with_prefix(tensors, WEIGHTS))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from error
+        raise CheckpointError(f"{path}: weights and configuration do not fit together ({first_line(error)})") from error
     if bad := [name for name, t in network.state_dict().items() if not torch.isfinite(t).all()]:
         raise CheckpointError(f"{path}: {bad[0]} holds NaN or infinite weights; take an earlier checkpoint")
     return network.eval(), header.get("about", {})

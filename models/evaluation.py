@@ -108,9 +108,11 @@ def summarize(scores: list[Score], seed: int = 0) -> dict[str, float | int]:
 def separate_with(network: TasNet) -> Separate:
     """The whole-signal path of a network, its delay removed."""
 
+    device = next(network.parameters()).device
+
     @torch.no_grad()
     def separate(mixture: np.ndarray) -> np.ndarray:
         padded = np.pad(mixture, ((0, 0), (0, network.delay)))
-        return network(torch.from_numpy(padded)[None])[0, :, network.delay :].numpy()
+        return network(torch.from_numpy(padded)[None].to(device))[0, :, network.delay :].cpu().numpy()
 
     return separate

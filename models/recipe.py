@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.contract import from_plain
+from edge_sdk.contract import NAME, from_plain, to_plain
 from edge_sdk.errors import RecipeError
 from models.data.mixing import MixConfig
 from models.tasnet import TasNetConfig
@@ -27,6 +28,10 @@ class DataConfig:
     noise: tuple[str, ...] = ()
     weights: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if bad := [prefix for prefix, weight in self.weights.items() if not 0 < weight < math.inf]:
+            raise ValueError(f"weights: {bad[0]} = {self.weights[bad[0]]}: expected positive numbers")
+
 
 @dataclass(frozen=True)
 class SetConfig:
@@ -36,6 +41,10 @@ class SetConfig:
     mix: MixConfig
     seed: int = 0
     count: int = 48
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.count < 1:
+            raise ValueError(f"seed {self.seed}, count {self.count}: expected a seed from 0 and a count from 1 on")
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,13 @@ class FitConfig:
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.checkpoint_every, self.dev_every) < 1:
             raise ValueError("steps, batch, checkpoint_every and dev_every must be positive")
+        if min(self.warmup, self.workers) < 0:
+            raise ValueError("warmup and workers must not be negative")
+        rates = (self.filterbank_rate, self.weight_decay, self.spectral_weight)
+        if not all(0 < rate < math.inf for rate in (self.learning_rate, self.clip)):
+            raise ValueError("learning_rate and clip must be positive numbers")
+        if not all(0 <= rate < math.inf for rate in rates):
+            raise ValueError("filterbank_rate, weight_decay and spectral_weight must be numbers from 0 on")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {self.precision!r}: expected float32 or bfloat16")
         if not 0 <= self.decay_from <= 1 or not 0 <= self.average < 1:
@@ -79,6 +95,16 @@ class Recipe:
     dev: SetConfig
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}: expected a number from 0 on")
+        if {self.mix.sources, self.dev.mix.sources} != {self.network.sources}:
+            raise ValueError(
+                f"a network of {self.network.sources} sources needs mix.sources and dev.mix.sources equal to that"
+            )
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; `RecipeError` where it is missing or malformed."""
@@ -92,22 +118,11 @@ def load_recipe(path: Path) -> Recipe:
     """The recipe in a TOML file; `[network]` is `preset = NAME` or the whole configuration."""
     tables = read_toml(path)
     try:
-        network = tables.pop("network", {})
+        network = tables.get("network", {})
         config = preset(network["preset"]) if set(network) == {"preset"} else config_from_dict(network)
-        parts = {
-            "data": from_plain(DataConfig, tables.pop("data", {})),
-            "mix": from_plain(MixConfig, tables.pop("mix", {})),
-            "fit": from_plain(FitConfig, tables.pop("fit", {})),
-            "dev": from_plain(SetConfig, tables.pop("dev", {})),
-        }
-        recipe = Recipe(network=config, **parts, **tables)
-        if recipe.mix.sources != config.sources or recipe.dev.mix.sources != config.sources:
-            raise ValueError(
-                f"a network of {config.sources} sources needs mix.sources and dev.mix.sources equal to that"
-            )
+        return from_plain(Recipe, {**tables, "network": to_plain(config)})
     except (TypeError, ValueError, KeyError) as error:
         raise RecipeError(f"{path}: {error}") from error
-    return recipe
 
 
 def load_set(path: Path) -> SetConfig:

@@ -13,6 +13,8 @@ import copy
 import json
 import logging
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,10 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from models.checkpoint import FORMAT, load_tensors, save_network, save_tensors, with_prefix
+from edge_sdk.contract import write_file
+from edge_sdk.errors import CheckpointError, DataError
+from models.checkpoint import FORMAT, first_line, load_tensors, save_network, save_tensors, with_prefix
 from models.data.corpus import WORKERS
 from models.data.mixing import Mixtures
-from models.objectives import align, permutation_invariant, separation_loss, si_sdr
+from models.evaluation import evaluate, separate_with, summarize
+from models.objectives import align, permutation_invariant, separation_loss
 from models.recipe import FitConfig
 from models.tasnet import TasNet
 from models.zoo import config_to_dict
@@ -46,7 +51,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(parameter_groups(network, config), betas=(0.9, 0.99))
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.loss = separation_loss(config.spectral_weight)
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(network) if config.compile else network
+        self.forward: Callable[[Tensor], Tensor] = compiled(network) if config.compile else network
         self.done = 0
 
     def step(self, mixture: Tensor, sources: Tensor) -> float:
@@ -95,19 +100,31 @@ class Trainer:
             for moment, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{moment}.{name}"] = value
         config = config_to_dict(self.network.config)
-        save_tensors(path, tensors, {"format": FORMAT, "config": config, "step": self.done, **header})
+        about = {"format": FORMAT, "kind": "state", "config": config, "step": self.done}
+        save_tensors(path, tensors, {**about, **header})
 
     def load(self, path: Path) -> dict[str, Any]:
         """Continue from a state file; what else its header holds."""
         tensors, header = load_tensors(path)
-        self.network.load_state_dict(with_prefix(tensors, "network."))
-        self.average.load_state_dict(with_prefix(tensors, "average."))
+        try:
+            self.network.load_state_dict(with_prefix(tensors, "network."))
+            self.average.load_state_dict(with_prefix(tensors, "average."))
+            self.done, _ = int(header["step"]), float(header["best"])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: not a state of this training ({first_line(error)})") from error
         for name, parameter in self.network.named_parameters():
-            moments = {m: tensors.get(f"optimizer.{m}.{name}") for m in ("step", "exp_avg", "exp_avg_sq")}
-            if moments["step"] is not None:
-                self.optimizer.state[parameter] = {m: t.clone() for m, t in moments.items() if t is not None}
-        self.done = header["step"]
+            if (steps := tensors.get(f"optimizer.step.{name}")) is not None:
+                moments = {m: tensors[f"optimizer.{m}.{name}"].to(parameter.device) for m in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[parameter] = {"step": steps, **moments}
         return header
+
+
+def compiled(network: TasNet) -> Callable[[Tensor], Tensor]:
+    """The network compiled, or as it is where there is no compiler to do it."""
+    if network_device(network).type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
+        log.warning("no C++ compiler, so training runs about half as fast; apt-get install g++")
+        return network
+    return torch.compile(network)
 
 
 def parameter_groups(network: TasNet, config: FitConfig) -> list[dict[str, Any]]:
@@ -159,10 +176,14 @@ def fit(
                     "audio_hours_per_hour": len(losses) * seconds_per_step / elapsed,
                 }
                 if last or trainer.done % config.dev_every == 0:
-                    entry["dev_si_sdr_improvement"] = gain = dev_improvement(trainer.average, dev)
+                    scores = evaluate(separate_with(trainer.average), dev, mixtures.sample_rate, ("si_sdr",))
+                    entry["dev_si_sdr_improvement"] = gain = float(summarize(scores)["si_sdr_improvement"])
+                    if not math.isfinite(gain):
+                        raise DataError(f"{run}: NaN after {trainer.done} steps; lower learning_rate and start anew")
                     if gain > best:
                         best = gain
-                        save_network(run / "network.safetensors", trainer.average, {**about, **entry})
+                        seen = {key: entry[key] for key in ("step", "hours_seen", "dev_si_sdr_improvement")}
+                        save_network(run / "network.safetensors", trainer.average, {**about, **seen})
                 with journal.open("a") as lines:
                     lines.write(json.dumps(entry) + "\n")
                 log.info("%s", entry)
@@ -188,19 +209,6 @@ def batches(mixtures: Mixtures, config: FitConfig, done: int) -> Iterator[tuple[
     )
 
 
-@torch.no_grad()
-def dev_improvement(network: TasNet, dev: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Mean SI-SDR improvement in dB over the mixture at the reference microphone."""
-    gains = []
-    for mixture, sources in dev:
-        mix, target = torch.from_numpy(mixture)[None], torch.from_numpy(sources)[None]
-        mix, target = mix.to(network_device(network)), target.to(network_device(network))
-        estimate, wanted = align(network(mix), target, network.delay)
-        quality = -permutation_invariant(lambda e, t: -si_sdr(e, t), estimate, wanted)[0]
-        gains.append(float(quality.mean() - si_sdr(mix[:, :1].expand_as(target), target).mean()))
-    return float(np.mean(gains))
-
-
 def network_device(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
@@ -210,7 +218,7 @@ def keep_log_until(path: Path, step: int) -> dict[str, Any]:
     if not path.exists():
         return {"step": 0}
     lines = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step]
-    path.write_text("".join(line + "\n" for line in lines))
+    write_file(path, "".join(line + "\n" for line in lines).encode())
     return json.loads(lines[-1]) if lines else {"step": 0}
 
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_sdk.contract import Bundle, Manifest, manifest_from_json, write_file
+from edge_sdk.contract import Bundle, Manifest, manifest_from_json, write_files
 from edge_sdk.errors import EdgeError, ManifestError
 
 
@@ -31,18 +31,29 @@ class Artifact:
 
 
 def write_artifact(artifact: Artifact, folder: Path, force: bool = False) -> Path:
-    """Write both files, the manifest last; the path of the model. Refuses to overwrite unless `force`."""
-    model = folder / f"{artifact.manifest.name}.tflite"
-    if model.exists() and not force:
-        raise EdgeError(f"{model} exists; choose another --out or give --force")
+    """Write both files, or none; the path of the model. Refuses to overwrite unless `force`."""
+    if not force:
+        check_free(folder, artifact.manifest.name)
+    model, beside = paths(folder, artifact.manifest.name)
     try:
-        write_file(model, artifact.model)
-        write_file(model.with_suffix(".json"), artifact.manifest.to_json())
+        write_files({model: artifact.model, beside: artifact.manifest.to_json()})
     except OSError as error:
         raise EdgeError(
             f"{folder}: cannot be written to ({error.strerror}); free space or choose another --out"
         ) from error
     return model
+
+
+def check_free(folder: Path, name: str) -> None:
+    """`EdgeError` where an artifact of that name would overwrite something."""
+    for path in paths(folder, name):
+        if path.exists():
+            raise EdgeError(f"{path} exists; choose another --out or give --force")
+
+
+def paths(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where the model and the manifest of that name lie."""
+    return folder / f"{name}.tflite", folder / f"{name}.json"
 
 
 def read_artifact(model: Path) -> Artifact:

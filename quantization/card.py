@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from edge_sdk.contract import Manifest, read_bundle
+from edge_sdk.contract import Manifest
 from edge_sdk.errors import EdgeError
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+NEEDED = {"mixtures", "set", "machine", "date", "si_sdr", "si_sdr_mixture"} | {
+    f"si_sdr_improvement{part}" for part in ("", "_low", "_high")
+}
 METRICS = {"si_sdr": "SI-SDR, dB", "pesq": "PESQ-WB", "stoi": "STOI"}
 
 
-def card(bundles: list[Path], notes: Path) -> str:
+def card(manifests: list[Manifest], notes: str) -> str:
     """The card of one model in several recipes, in Markdown; `notes` is the prose that no manifest holds."""
-    manifests = [read_bundle(path).manifest for path in bundles]
     first, origin = manifests[0], manifests[0].provenance
     trained = ", ".join(
         f"{label} {origin[key]}"
@@ -26,7 +27,7 @@ def card(bundles: list[Path], notes: Path) -> str:
     lines = [
         f"# {first.name}",
         "",
-        notes.read_text(encoding="utf-8").strip(),
+        notes.strip(),
         "",
         "## Figures",
         "",
@@ -68,8 +69,10 @@ def figure(metric: str, value: float) -> str:
 
 def checked_quality(manifest: Manifest) -> dict[str, Any]:
     """The quality in a manifest; `EdgeError` where the bundle was packed without."""
-    if "si_sdr_improvement" not in manifest.quality:
-        raise EdgeError(f"{manifest.name}: packed without quality; give edge-sdk pack the JSON of edge-sdk evaluate")
+    if missing := sorted(NEEDED - set(manifest.quality)):
+        raise EdgeError(
+            f"{manifest.name}: its quality lacks {', '.join(missing)}; give edge-sdk pack the JSON of edge-sdk evaluate"
+        )
     return manifest.quality
 
 

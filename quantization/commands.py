@@ -15,7 +15,7 @@ from typing import Any
 
 def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
-    if find_spec("torch") is None or find_spec("safetensors") is None:
+    if any(find_spec(package) is None for package in ("torch", "safetensors", "soundfile", "soxr", "rich")):
         return
     evaluate = commands.add_parser("evaluate", help="score a checkpoint, an exported model or a bundle on a set")
     evaluate.add_argument("model", help="checkpoint.safetensors, model.tflite, bundle.edge or a shipped name")
@@ -65,10 +65,11 @@ def run_export(args: argparse.Namespace) -> int:
     from models.checkpoint import load_network
     from quantization.export import export
 
+    check_output(args)
     network, about = load_network(args.checkpoint)
     if args.frames_per_step < 1:
         raise EdgeError(f"--frames-per-step {args.frames_per_step}: expected 1 or more")
-    return finish(args, network, export(network, checked_name(args.name), args.frames_per_step, about))
+    return finish(args, network, export(network, args.name, args.frames_per_step, about))
 
 
 def run_quantize(args: argparse.Namespace) -> int:
@@ -76,17 +77,21 @@ def run_quantize(args: argparse.Namespace) -> int:
     from quantization.artifact import read_artifact
     from quantization.quantize import quantize
 
+    check_output(args)
     network, _ = load_network(args.checkpoint)
-    return finish(args, network, quantize(read_artifact(args.model), args.recipe, checked_name(args.name)))
+    return finish(args, network, quantize(read_artifact(args.model), args.recipe, args.name))
 
 
-def checked_name(name: str) -> str:
+def check_output(args: argparse.Namespace) -> None:
+    """Before the work: the name is one, and nothing is overwritten."""
     from edge_sdk.contract import NAME
     from edge_sdk.errors import EdgeError
+    from quantization.artifact import check_free
 
-    if not NAME.fullmatch(name):
-        raise EdgeError(f"--name {name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
-    return name
+    if not NAME.fullmatch(args.name):
+        raise EdgeError(f"--name {args.name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
+    if not args.force:
+        check_free(args.out, args.name)
 
 
 def finish(args: argparse.Namespace, network: Any, artifact: Any) -> int:
@@ -142,15 +147,17 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 
 def run_card(args: argparse.Namespace) -> int:
-    from edge_sdk.contract import read_bundle
+    from edge_sdk.contract import read_bundle, write_files
     from edge_sdk.errors import EdgeError
     from quantization.card import card, replace_measured, results_table
 
+    manifests = [read_bundle(path).manifest for path in args.bundles]
     try:
-        args.out.write_text(card(args.bundles, args.notes), encoding="utf-8")
+        pages = {args.out: card(manifests, args.notes.read_text(encoding="utf-8"))}
         if args.page:
-            table = results_table([read_bundle(path).manifest for path in args.bundles])
-            args.page.write_text(replace_measured(args.page.read_text(encoding="utf-8"), table, str(args.page)))
+            page = args.page.read_text(encoding="utf-8")
+            pages[args.page] = replace_measured(page, results_table(manifests), str(args.page))
+        write_files({path: text.encode() for path, text in pages.items()})
     except (OSError, UnicodeDecodeError) as error:
         raise EdgeError(f"card: {error}") from error
     return 0

@@ -77,7 +77,7 @@ RECIPES = {
     for recipe in (
         Recipe("float32", 80.0, float32),
         Recipe("float16", 50.0, float16),
-        Recipe("dynamic_int8", 25.0, dynamic_int8),
+        Recipe("dynamic_int8", 30.0, dynamic_int8),  # 42.7 for enhance-mono, 31.9 for it untrained on white noise
     )
 }
 

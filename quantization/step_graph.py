@@ -181,7 +181,7 @@ class StepGraph(nn.Module):
         self.separator = Separator(network.separator, frames_per_step)
         self.decoder = Pointwise(network.filterbank.decoder.weight, None)
         lines = tuple(DelayLine(tcn.kernel, dilation) for dilation in tcn.dilations)
-        self.delays = (DelayLines("taps", "rows", tcn.hidden, lines),) if tcn.kernel > 1 else ()
+        self.delays = (DelayLines("taps", "rows", tcn.hidden, lines),)
         rows = sum(len(line.past(frames_per_step)) for line in lines)
         self.inputs = {
             "frames": torch.zeros(1, frames_per_step, config.filterbank.frame),

@@ -100,7 +100,6 @@ def test_a_quantized_model_of_another_checkpoint_is_refused_and_nothing_is_writt
     [
         (["train", "none.toml", "--data", "."], "none.toml: not a readable TOML file"),
         (["export", "none.safetensors", "--name", "x", "--out", "."], "no such checkpoint"),
-        (["export", "none.safetensors", "--name", "Not a name", "--out", "."], "no such checkpoint"),
         (
             ["quantize", "m.tflite", "--recipe", "float16", "--name", "x", "--checkpoint", "n", "--out", "."],
             "n: no such",

@@ -7,14 +7,16 @@
 #   DATA  folder that the recipe's folders are in, for the scores
 # environment: EDGE_SDK, the command (edge-sdk)
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
 if [ $# -ne 3 ]; then
     sed -n 's/^# usage: /usage: /p' "$0" >&2
     exit 2
 fi
-name=$1 run=$2 data=$3
-command=${EDGE_SDK:-edge-sdk}
+name=$1
+run=$(realpath "$2")
+data=$(realpath "$3")
+command=$(realpath "$(command -v "${EDGE_SDK:-edge-sdk}")" --no-symlinks)
+cd "$(dirname "$0")/.."
 checkpoint=checkpoints/$name.safetensors out=$run/models shipped=edge_sdk/shipped
 
 mkdir -p checkpoints

@@ -14,7 +14,7 @@ from edge_sdk.contract.container import (
     encode_header,
     read_header,
 )
-from edge_sdk.contract.files import write_file
+from edge_sdk.contract.files import write_file, write_files
 from edge_sdk.contract.manifest import NAME, SCHEMA, Carry, DelayLine, DelayLines, Manifest, manifest_from_json
 from edge_sdk.contract.plain import canonical_json, from_plain, parse_json, to_plain
 
@@ -41,4 +41,5 @@ __all__ = [
     "read_header",
     "to_plain",
     "write_file",
+    "write_files",
 ]

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+LARGEST = 2**53  # whole numbers up to here are floats exactly
 MAX_DEPTH = 16  # of lists and tables inside one another; a manifest needs five
 
 
@@ -91,6 +92,8 @@ def convert(name: str, hint: Any, value: Any) -> Any:
             raise ValueError(f"{name} = {value!r}: expected a table of values")
         return {key: convert(f"{name}.{key}", inner[1], item) for key, item in value.items()}
     if hint is float and type(value) is int:
+        if abs(value) > LARGEST:
+            raise ValueError(f"{name}: a whole number of {len(str(value))} digits, expected at most {LARGEST}")
         return float(value)
     if hint is not Any and type(value) is not hint:
         raise ValueError(f"{name} = {value!r}: expected a value of type {hint.__name__}")

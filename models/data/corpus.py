@@ -99,9 +99,9 @@ def load_corpus(
     identity = [[n, p.stat().st_size, p.stat().st_mtime_ns] for n, p in zip(names, paths, strict=True)]
     key = hashlib.sha256(json.dumps([str(root.resolve()), sample_rate, identity]).encode()).hexdigest()[:16]
     samples_file, index_file = cache / f"{key}.i16", cache / f"{key}.json"
-    if not (index_file.exists() and samples_file.exists()):
-        decode_all(paths, names, sample_rate, samples_file, index_file)
-    lengths: dict[str, int] = json.loads(index_file.read_text())
+    lengths = read_index(index_file, samples_file)
+    if lengths is None:
+        lengths = decode_all(paths, names, sample_rate, samples_file, index_file)
     speakers, recordings, offset = read_speakers(root), [], 0
     for name, samples in lengths.items():
         recordings.append(Recording(name, speakers.get(name, str(Path(name).parent)), offset, samples))
@@ -109,8 +109,8 @@ def load_corpus(
     return Corpus(samples_file, recordings, np.array([weight_of(r.path, weights or {}) for r in recordings]))
 
 
-def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Path, index_file: Path) -> None:
-    """Decode with all cores; the index is written last, so that it vouches for the samples."""
+def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Path, index_file: Path) -> dict[str, int]:
+    """Decode with all cores; samples by name. The index is written last, so that it vouches for the samples."""
     samples_file.parent.mkdir(parents=True, exist_ok=True)
     aside = samples_file.with_suffix(f".{os.getpid()}.part")
     try:
@@ -123,6 +123,17 @@ def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Pat
     finally:
         aside.unlink(missing_ok=True)
     write_file(index_file, json.dumps(lengths).encode())
+    return lengths
+
+
+def read_index(index_file: Path, samples_file: Path) -> dict[str, int] | None:
+    """Samples by name of an earlier decoding, or None where there is none or it is damaged."""
+    try:
+        lengths: dict[str, int] = json.loads(index_file.read_text())
+        whole = samples_file.stat().st_size == np.dtype(np.int16).itemsize * sum(lengths.values())
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return lengths if whole else None
 
 
 def decode_into(target: Path, paths: list[Path], names: list[str], rate: int) -> tuple[dict[str, int], list[str]]:
@@ -159,11 +170,14 @@ def read_speakers(root: Path) -> dict[str, str]:
     manifest = root / "manifest.csv"
     if not manifest.exists():
         return {}
-    with manifest.open(newline="") as lines:
-        rows = csv.DictReader(lines)
-        if not {"path", "speaker"} <= set(rows.fieldnames or ()):
-            raise DataError(f"{manifest}: expected columns named path and speaker")
-        return {row["path"]: row["speaker"] for row in rows if row["speaker"]}
+    try:
+        with manifest.open(newline="", encoding="utf-8") as lines:
+            rows = csv.DictReader(lines)
+            if not {"path", "speaker"} <= set(rows.fieldnames or ()):
+                raise DataError(f"{manifest}: expected columns named path and speaker")
+            return {row["path"]: row["speaker"] for row in rows if row["speaker"]}
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{manifest}: not a readable CSV file in UTF-8 ({error})") from error
 
 
 def weight_of(path: str, weights: dict[str, float]) -> float:

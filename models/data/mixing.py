@@ -6,6 +6,7 @@ makes the same data, and an evaluation set is a few numbers instead of a folder 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from edge_sdk.errors import DataError
 from models.data.corpus import Corpus
 
 QUIET_DB = -40.0  # frames this far below the loudest do not count as activity
+SHORTEST, LONGEST = 0.25, 600.0  # seconds: shorter than a spectral loss can see, longer than memory likes
 TRIES = 8  # draws until a segment with sound in it is found
 
 
@@ -33,12 +35,18 @@ class MixConfig:
     colour: float = 0.5  # chance that a source passes a random gentle equalizer (Valin, 2018)
 
     def __post_init__(self) -> None:
-        if self.seconds <= 0 or self.sources < 1 or self.babble_talkers < 1:
-            raise ValueError(f"{self}: seconds, sources and babble_talkers must be positive")
+        if not SHORTEST <= self.seconds <= LONGEST or self.sources < 1 or self.babble_talkers < 1:
+            raise ValueError(
+                f"seconds {self.seconds}, sources {self.sources}, babble_talkers {self.babble_talkers}: "
+                f"expected {SHORTEST} to {LONGEST} seconds and at least one of each"
+            )
+        for name in ("second_noise", "babble", "colour"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} = {getattr(self, name)}: expected a chance, 0 to 1")
         for name in ("snr_db", "level_db", "between_talkers_db"):
             low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} = {low} .. {high}: expected the lower bound first")
+            if not -math.inf < low <= high < math.inf:
+                raise ValueError(f"{name} = {low} .. {high}: expected two numbers, the lower first")
 
 
 class Mixtures:
@@ -55,7 +63,7 @@ class Mixtures:
                 f"{needed - config.sources}, need as many; add speakers or set babble = 0"
             )
         self.speech, self.noise, self.config, self.seed = speech, noise, config, seed
-        self.samples = round(config.seconds * sample_rate)
+        self.sample_rate, self.samples = sample_rate, round(config.seconds * sample_rate)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self.seed, index])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.layers.norms import NORMS, make_norm
+from models.layers.norms import make_norm
 from models.streaming import State, Streaming
 
 
@@ -25,11 +25,10 @@ class TCNConfig:
     horizon: int = 4000  # frames a cumulative norm remembers
 
     def __post_init__(self) -> None:
-        sizes = (self.bottleneck, self.hidden, self.kernel, self.blocks, self.repeats)
-        if min(sizes) < 1 or self.skip < 0:
-            raise ValueError(f"{self}: sizes must be positive (skip may be 0)")
-        if self.norm not in NORMS:
-            make_norm(self.norm, 1, self.horizon)
+        sizes = (self.bottleneck, self.hidden, self.blocks, self.repeats)
+        if min(sizes) < 1 or self.skip < 0 or self.kernel < 2:
+            raise ValueError(f"{self}: sizes must be positive (skip may be 0) and a kernel has two taps or more")
+        make_norm(self.norm, 1, self.horizon)  # refuses unknown norms and horizons
 
     @property
     def dilations(self) -> tuple[int, ...]:

@@ -92,13 +92,14 @@ def test_cumulative_norm_is_the_plain_cumulative_mean_up_to_its_horizon() -> Non
 
 def test_cumulative_norm_still_adapts_after_a_simulated_day() -> None:
     norm = CumulativeNorm(horizon=100)
-    frames_of_a_day = 86_400 * 250
     _, (statistics, count) = norm.step(torch.randn(1, 300, 4), norm.init_state())
-    assert count.item() == 100, "the counter stops at the horizon, so a day changes nothing"
-    late = (statistics, torch.tensor([[float(min(frames_of_a_day, norm.horizon))]]))
+    assert count.item() == norm.horizon, "the counter stops there"
+    a_day = torch.tensor([[86_400.0 * 1000]])  # frames at a hop of 1 ms
     loud = 100 * torch.randn(1, 1000, 4)
-    y, _ = norm.step(loud, late)
-    assert y[:, -100:].std() == pytest.approx(1.0, abs=0.2)
+    late, (_, count) = norm.step(loud, (statistics, a_day))
+    torch.testing.assert_close(late, norm.step(loud, (statistics, torch.tensor([[100.0]])))[0])
+    assert count.item() == norm.horizon
+    assert late[:, -100:].std() == pytest.approx(1.0, abs=0.2)
 
 
 class Looks(Streaming):

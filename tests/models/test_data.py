@@ -94,6 +94,22 @@ def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
         load_corpus(tmp_path, ("empty",), RATE, tmp_path / "cache")
 
 
+def test_a_damaged_cache_is_made_again(corpus_root: Path, tmp_path: Path) -> None:
+    first = load_corpus(corpus_root, ("speech",), RATE, tmp_path)
+    whole = first.read(3, 0, 1000)
+    (samples,), (index,) = tmp_path.glob("*.i16"), tmp_path.glob("*.json")
+    for damage in (lambda: index.write_text("{"), lambda: samples.write_bytes(b"\0" * 100), samples.unlink):
+        damage()
+        assert np.array_equal(load_corpus(corpus_root, ("speech",), RATE, tmp_path).read(3, 0, 1000), whole)
+
+
+def test_a_manifest_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    root = write_corpus(tmp_path)
+    (root / "manifest.csv").write_bytes(b"path,speaker\n\xff\xfe,ann\n")
+    with pytest.raises(DataError, match=r"manifest\.csv: not a readable CSV file"):
+        load_corpus(root, ("speech",), RATE, tmp_path / "cache")
+
+
 def test_the_longest_prefix_weighs() -> None:
     weights = {"a/": 2.0, "a/b/": 0.5}
     assert [weight_of(p, weights) for p in ("a/x.wav", "a/b/x.wav", "c.wav")] == [2.0, 0.5, 1.0]

@@ -135,6 +135,16 @@ def test_artifacts_survive_the_disk_and_strangers_are_refused(exported: Artifact
         read_artifact(tmp_path / "other.tflite")
 
 
+def test_an_artifact_is_written_whole_or_not_at_all(exported: Artifact, tmp_path: Path, full_disk: Path) -> None:
+    with pytest.raises(EdgeError, match="free space or choose another --out"):
+        write_artifact(exported, full_disk)
+    assert not list(full_disk.iterdir())
+    (tmp_path / "tiny.json").write_text("somebody else's")
+    with pytest.raises(EdgeError, match="tiny.json exists"):
+        write_artifact(exported, tmp_path)
+    assert not (tmp_path / "tiny.tflite").exists()
+
+
 def test_exporting_twice_gives_the_same_bytes(trained: TasNet, exported: Artifact) -> None:
     assert export(trained, "tiny").model == exported.model
 

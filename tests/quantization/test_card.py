@@ -1,0 +1,58 @@
+"""Cards and the README's table show what the manifests hold, and nothing where they hold too little."""
+
+from dataclasses import replace
+
+import pytest
+
+from edge_sdk.contract import Manifest
+from edge_sdk.errors import EdgeError
+from quantization.artifact import Artifact
+from quantization.card import card, replace_measured, results_table
+
+QUALITY = {
+    **{
+        "mixtures": 60,
+        "set": "x.toml",
+        "machine": "x86_64",
+        "date": "2026-11-21",
+        "stoi": 0.8304,
+        "stoi_mixture": 0.799,
+    },
+    **{"si_sdr": 9.368, "si_sdr_mixture": 3.889, "si_sdr_improvement": 5.479},
+    **{"si_sdr_improvement_low": 4.792, "si_sdr_improvement_high": 6.163},
+}
+
+
+@pytest.fixture
+def manifest(exported: Artifact) -> Manifest:
+    return replace(exported.manifest, quality=QUALITY, provenance={"recipe": "x", "hours_seen": 50.04})
+
+
+def test_a_row_for_the_mixtures_and_one_for_every_bundle(manifest: Manifest) -> None:
+    rows = results_table([manifest, replace(manifest, recipe="float16")]).splitlines()
+    assert rows[2] == "| noisy |  | 3.89 | 0.799 |  |"
+    size = f"{manifest.size / 1e6:.2f}"
+    assert rows[3] == f"| float32 | {size} | 9.37 | 0.830 | 5.48 (4.8 to 6.2) |"
+    assert rows[4] == rows[3].replace("float32", "float16")
+    assert "PESQ" not in rows[0]
+    assert "60 mixtures" in rows[-1]
+
+
+def test_a_card_holds_the_notes_and_the_origin(manifest: Manifest) -> None:
+    page = card([manifest], "\nSome words.\n")
+    assert page.startswith("# tiny\n\nSome words.\n")
+    assert "recipe x, 50 hours of mixtures seen" in page
+
+
+def test_quality_that_lacks_a_figure_is_refused_by_name(manifest: Manifest) -> None:
+    short = {key: value for key, value in QUALITY.items() if key not in ("date", "si_sdr")}
+    with pytest.raises(EdgeError, match="its quality lacks date, si_sdr;"):
+        results_table([replace(manifest, quality=short)])
+
+
+@pytest.mark.parametrize(
+    "page", ["", "<!-- measured: begin -->", "<!-- measured: begin -->" * 2 + "<!-- measured: end -->"]
+)
+def test_a_page_without_its_two_markers_is_refused(page: str) -> None:
+    with pytest.raises(EdgeError, match="expected one"):
+        replace_measured(page, "table", "README.md")
