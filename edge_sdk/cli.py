@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import sys
 from importlib.metadata import entry_points, version
 
 from edge_sdk.errors import EdgeError
+
+log = logging.getLogger(__name__)
 
 GROUP = "edge_sdk.commands"
 
@@ -35,28 +38,36 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s", stream=sys.stderr, force=True
     )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
+    status = run(args)
     try:
-        status = int(args.run(args) or 0)
         sys.stdout.flush()
-        return status
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"edge-sdk: standard output cannot be written ({error.strerror}); free space there", file=sys.stderr)
+        with contextlib.suppress(OSError), open(os.devnull, "w") as void:
+            os.dup2(void.fileno(), sys.stdout.fileno())  # Python tries it once more while it exits
+        return 1
+    return status
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status of a command, with one line on standard error where it is refused."""
+    try:
+        return int(args.run(args) or 0)
     except EdgeError as error:
         print(f"edge-sdk: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        if error.filename is not None:  # a file that a command forgot to name: a mistake of ours, so the whole trace
-            raise
-        return unwritable(error)
+    except BrokenPipeError:
+        pass
+    except OSError as error:  # a folder without permission, a name too long, a disk that fails
+        log.info("", exc_info=error)
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"edge-sdk: {where}{error.strerror or error}; give another path or free space there", file=sys.stderr)
     except KeyboardInterrupt:
         print("edge-sdk: interrupted", file=sys.stderr)
         return 130
-
-
-def unwritable(error: OSError) -> int:
-    """Standard output is full or closed; Python must not try it again while it exits."""
-    if not isinstance(error, BrokenPipeError):
-        print(f"edge-sdk: standard output cannot be written ({error.strerror}); free space there", file=sys.stderr)
-    with contextlib.suppress(OSError), open(os.devnull, "w") as void:
-        os.dup2(void.fileno(), sys.stdout.fileno())
     return 1
 
 

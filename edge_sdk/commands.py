@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import EdgeError
 
+MOST_THREADS = 64
+
 if TYPE_CHECKING:
     from edge_sdk.contract import Manifest
 
@@ -46,14 +48,14 @@ def register(commands: Any) -> None:
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", default="auto", help="auto, ai-edge-litert, tflite-runtime or tensorflow")
-    command.add_argument("--threads", type=positive, default=1, metavar="N", help="of the interpreter (default: 1)")
+    command.add_argument("--threads", type=thread_count, default=1, metavar="N", help="of the interpreter (default: 1)")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run_separate(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from edge_sdk.audio.wav import read_wav, write_wav
+    from edge_sdk.audio.wav import read_wav, write_wavs
     from edge_sdk.contract import read_bundle
     from edge_sdk.library import find_model
     from edge_sdk.separator import Separator
@@ -75,8 +77,8 @@ def run_separate(args: argparse.Namespace) -> int:
     clipped = 0 if args.float else int(np.count_nonzero(np.abs(y) > 1))
     if clipped:
         note(f"{clipped} of {y.size} samples are beyond full scale and were clipped; --float keeps them")
-    for path, source in zip(paths, y, strict=True):
-        write_wav(path, source[np.newaxis], m.sample_rate, "FLOAT" if args.float else "PCM_16")
+    sources = {path: source[np.newaxis] for path, source in zip(paths, y, strict=True)}
+    write_wavs(sources, m.sample_rate, "FLOAT" if args.float else "PCM_16")
     result = {
         "model": m.name,
         "recipe": m.recipe,
@@ -149,6 +151,13 @@ def describe(name: str, m: Manifest) -> dict[str, Any]:
         "size_bytes": m.size,
         "quality": m.quality,
     }
+
+
+def thread_count(text: str) -> int:
+    """A whole number that an interpreter can make sense of."""
+    if not 1 <= (value := int(text)) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 to {MOST_THREADS}")
+    return value
 
 
 def positive(text: str) -> int:

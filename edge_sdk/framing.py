@@ -68,13 +68,14 @@ class OverlapAdd:
     """
 
     def __init__(self, sources: int, window: int, hop: int, frames: int) -> None:
-        overlap = window // hop
-        self._frames, self._hop = frames, hop
+        overlap, self._window = window // hop, window
         # Two sums, used in turn: what is not complete in one is where the other begins.
         sums = np.zeros((2, sources, frames + overlap - 1, hop), np.float32)
         self._turns: list[tuple[Any, ...]] = []
         for this, following in ((sums[0], sums[1]), (sums[1], sums[0])):
-            landings = [this[:, part : part + frames] for part in range(overlap)]
+            # One row per frame: for a sum over larger, scattered parts NumPy allocates 100 kB of buffers every time.
+            samples = this.reshape(sources, -1)
+            landings = [samples[s, t * hop : t * hop + window] for s in range(sources) for t in range(frames)][::-1]
             left, begin, rest = this[:, frames:], following[:, : overlap - 1], following[:, overlap - 1 :]
             self._turns.append((landings, this[:, :frames], left, begin, rest))
         self._sums, self._turn = sums, 0
@@ -83,10 +84,9 @@ class OverlapAdd:
         """Add the frames `[sources, frames, window]` of a block; what is complete goes to `out`, `[sources, block]`."""
         landings, complete, left, begin, rest = self._turns[self._turn]
         self._turn = 1 - self._turn
-        sources, frames, _ = windows.shape
-        parts = windows.reshape(sources, frames, len(landings), self._hop)
-        for part, landing in enumerate(landings):  # the part-th hop of every frame lands `part` hops after its start
-            landing += parts[:, :, part]
+        rows = windows.reshape(-1, self._window)[::-1]  # the newest first: the order of the network's own sums
+        for landing, frame in zip(landings, rows, strict=True):
+            landing += frame
         out.reshape(complete.shape)[...] = complete
         begin[...] = left
         rest[...] = 0

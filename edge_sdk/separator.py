@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_sdk.audio.levels import implausible
 from edge_sdk.backends import AUTO
 from edge_sdk.contract import Bundle, Manifest, read_bundle
 from edge_sdk.framing import FrameBuffer, OverlapAdd
@@ -117,8 +118,8 @@ class Separator:
         if given.ndim != 2 or given.shape[0] != mics:
             raise ValueError(f"samples of shape {list(np.shape(x))}: expected [{mics}, n], one row per microphone")
         samples: Samples = given if given.dtype == np.float32 else as_float32(given)
-        if not np.isfinite(samples).all():
-            raise ValueError("samples carry NaN or infinite values: expected finite ones; replace them by silence")
+        if fault := implausible(samples):
+            raise ValueError(f"{fault}: expected finite ones between about -1 and 1; replace them by silence")
         return samples
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.contract import write_file
+from edge_sdk.audio.levels import implausible
+from edge_sdk.contract import write_files
 from edge_sdk.errors import AudioError
 
 Samples = NDArray[np.float32]
@@ -45,25 +47,38 @@ def read_wav(path: Path, sample_rate: int, mics: int | None = None) -> tuple[Sam
         raise AudioError(f"{path}: holds no samples; give a longer recording")
     if not LOWEST_HZ <= rate <= HIGHEST_HZ:
         raise AudioError(f"{path}: {rate} Hz, expected {LOWEST_HZ} to {HIGHEST_HZ}; its header is damaged")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{path}: carries NaN or infinite samples; write it again from its source")
+    if fault := implausible(samples):
+        raise AudioError(f"{path}: carries {fault}; write it again from its source")
     if rate != sample_rate:
         samples = optional("soxr").resample(samples.T, rate, sample_rate).T
+    if not samples.size:
+        raise AudioError(f"{path}: {count} samples at {rate} Hz are none at {sample_rate} Hz; give a longer recording")
     return np.ascontiguousarray(samples, np.float32), rate
 
 
 def write_wav(path: Path, samples: Samples, sample_rate: int, subtype: str = "PCM_16") -> None:
     """Write samples `[channels, n]` as a wav file of 16-bit numbers, clipped at full scale, or of `subtype="FLOAT"`.
 
-    The file is whole or not there; `AudioError` where it cannot be written.
+    The file is whole or not there; `AudioError` where it cannot be written or the samples are not finite.
     """
-    memory = io.BytesIO()
-    optional("soundfile").write(memory, samples.T, sample_rate, format="WAV", subtype=subtype)
+    write_wavs({path: samples}, sample_rate, subtype)
+
+
+def write_wavs(recordings: Mapping[Path, Samples], sample_rate: int, subtype: str = "PCM_16") -> None:
+    """Write several recordings as `write_wav` does, all of them or none."""
+    files = {}
+    for path, samples in recordings.items():
+        if fault := implausible(samples):
+            raise AudioError(f"{path}: not written, there are {fault}; report the model and the recording")
+        memory = io.BytesIO()
+        optional("soundfile").write(memory, samples.T, sample_rate, format="WAV", subtype=subtype)
+        files[path] = memory.getvalue()
     try:
-        write_file(path, memory.getvalue())
+        write_files(files)
     except OSError as error:
+        first = next(iter(files))
         raise AudioError(
-            f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
+            f"{first}: cannot be written ({error.strerror}); free space or choose another folder"
         ) from error
 
 
@@ -71,10 +86,15 @@ def decode(path: Path) -> tuple[Samples, int]:
     """Samples `[channels, n]` and rate of a file that is all there."""
     soundfile = optional("soundfile")
     try:
-        with soundfile.SoundFile(path) as file:
+        # Opened here, not there: libsndfile takes only names that are UTF-8.
+        with path.open("rb") as bytes_of_it, soundfile.SoundFile(bytes_of_it) as file:
             frames, rate, log = file.frames, int(file.samplerate), str(file.extra_info)
             kind, samples = file.format, file.read(dtype="float32", always_2d=True)
         whole = len(samples) == frames and not broken_promise(log) and (kind != "OGG" or ogg_ends(path))
+    except MemoryError:
+        raise AudioError(
+            f"{path}: its header promises {frames} samples, more than memory holds; is it damaged?"
+        ) from None
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"{path}: not a readable sound file ({error}); expected wav, flac or ogg") from error
     if not whole:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from edge_sdk.contract.container import HEADER_SIZE, MAX_MODEL, decode_envelope, read_header
@@ -30,7 +29,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """
     source = os.fspath(path)
     try:
-        with Path(path).open("rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe must not make us wait
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise BundleError(f"{source}: not a file; expected a bundle made by edge-sdk pack")

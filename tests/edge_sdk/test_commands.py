@@ -97,6 +97,10 @@ def test_separate_refuses_in_one_line(run: Run, model: Path, recording: Path, tm
     assert "no such file" in one_line(*run("separate", "--model", model, tmp_path / "none.wav", *out))
     assert "unknown model 'none'" in one_line(*run("separate", "--model", "none", recording, *out))
     assert "unknown backend" in one_line(*run("separate", "--model", model, recording, *out, "--backend", "x"))
+    assert "File name too long" in one_line(*run("separate", "--model", "m" * 300, recording, *out))
+    assert "File name too long" in one_line(*run("separate", "--model", model, tmp_path / ("a" * 300), *out))
+    os.mkfifo(tmp_path / "pipe.edge")
+    assert "pipe.edge" in one_line(*run("inspect", tmp_path / "pipe.edge"))
     damaged = tmp_path / "damaged.edge"
     damaged.write_bytes(model.read_bytes()[:-1])
     assert "damaged" in one_line(*run("separate", "--model", damaged, recording, *out))
@@ -104,7 +108,14 @@ def test_separate_refuses_in_one_line(run: Run, model: Path, recording: Path, tm
 
 
 @pytest.mark.parametrize(
-    "args", [["separate"], ["bench"], ["separate", "--block", "0"], ["bench", "x", "--seconds", "0"]]
+    "args",
+    [
+        ["separate"],
+        ["bench"],
+        ["separate", "--block", "0"],
+        ["bench", "x", "--threads", "99999999999"],
+        ["bench", "x", "--seconds", "0"],
+    ],
 )
 def test_wrong_usage_exits_with_2(run: Run, args: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -131,7 +142,7 @@ def test_bench_measures(run: Run, model: Path, paced: list[str]) -> None:
     assert found["blocks"] == round(0.3 * m.sample_rate / m.block)
     assert 0 < found["p50_us"] <= found["p99_us"] <= found["worst_us"]
     assert 0 < found["host_share"] < 1 and found["real_time_factor"] > 0
-    assert 0 < found["import_s"] < 0.2 < 1e3 and found["open_s"] > 0 and 10 < found["resident_mb"] < 500
+    assert found["import_s"] > 0 and found["open_s"] > 0 and 10 < found["resident_mb"] < 500
     assert found["machine"] and found["cpu"]
     code, out, _ = run("bench", model, "--seconds", "0.1")
     assert code == 0 and "p99" in out
@@ -142,7 +153,8 @@ def test_a_full_or_closed_standard_output_is_no_traceback() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
-    assert done.stderr == "edge-sdk: standard output cannot be written (No space left on device); free space there\n"
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)

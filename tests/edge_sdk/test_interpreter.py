@@ -1,5 +1,6 @@
 """A model runs only where it fits its manifest, and a missing interpreter is named with what to install."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,17 @@ def test_two_interpreters_of_a_model_share_nothing(carry: Bundle) -> None:
     want = steps(one, frames)
     steps(one, frames[:3])
     np.testing.assert_array_equal(steps(other, frames), want)
+
+
+def test_a_step_allocates_no_tensors(carry: Bundle) -> None:
+    interpreter = StepInterpreter(carry.manifest, carry.model)
+    interpreter.step()
+    tracemalloc.start()
+    for _ in range(10):
+        interpreter.step()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1024
 
 
 def test_the_views_stay_where_they_are(carry: Bundle) -> None:

@@ -20,6 +20,7 @@ def shelf(tmp_path: Path) -> Path:
 
 
 def test_every_shipped_bundle_is_whole_and_carries_its_name() -> None:
+    assert set(shipped_models()) >= {"enhance-mono", "enhance-mono-float32"}
     for name, path in shipped_models().items():
         m = read_bundle(path).manifest
         assert m.name == name and name.endswith("-float32") == (m.recipe == "float32")

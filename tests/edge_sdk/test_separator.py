@@ -152,6 +152,7 @@ def test_silent_clipped_and_loud_input_stays_finite(separator: Separator, level:
         (np.array([[0, np.nan]], np.float32), "NaN or infinite"),
         (np.array([[np.inf]], np.float32), "NaN or infinite"),
         (np.array([[1e300]]), "NaN or infinite"),
+        (np.array([[1e30]], np.float32), "1e\\+30 times full scale"),
     ],
 )
 def test_wrong_input_is_refused_and_leaves_the_stream_as_it_was(separator: Separator, x: np.ndarray, said: str) -> None:

@@ -1,12 +1,13 @@
 """Recordings come in as they are or not at all; files go out whole or not at all."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from edge_sdk.audio.wav import read_wav, write_wav
+from edge_sdk.audio.wav import read_wav, write_wav, write_wavs
 from edge_sdk.errors import AudioError
 
 RATE = 16_000
@@ -95,8 +96,49 @@ def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:
 def test_a_file_with_numbers_that_are_none_is_refused(tmp_path: Path, bad: float) -> None:
     x = noise()
     x[0, 1234] = bad
-    write_wav(tmp_path / "a.wav", x, RATE, "FLOAT")
+    soundfile.write(tmp_path / "a.wav", x.T, RATE, subtype="FLOAT")
     assert "NaN or infinite" in refused(tmp_path / "a.wav")
+
+
+def test_absurd_levels_are_refused_in_and_out(tmp_path: Path) -> None:
+    """One sample of 1e30 would make the squares in a network infinite, and its memory NaN."""
+    x = noise()
+    x[0, 1234] = 1e30
+    soundfile.write(tmp_path / "a.wav", x.T, RATE, subtype="FLOAT")
+    assert "1e+30 times full scale" in refused(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match="not written"):
+        write_wavs({tmp_path / "good.wav": noise(), tmp_path / "bad.wav": np.full((1, 5), np.nan, np.float32)}, RATE)
+    assert not (tmp_path / "good.wav").exists()
+
+
+@pytest.mark.parametrize(("samples", "rate"), [(1, 48_000), (1, 44_100), (10, 768_000)])
+def test_a_recording_that_resamples_to_nothing_is_refused(tmp_path: Path, samples: int, rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(samples), rate)
+    assert "give a longer recording" in refused(tmp_path / "a.wav")
+
+
+def test_a_header_that_promises_more_than_memory_holds_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", noise()[0], RATE)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21] |= 0x0F  # the highest bits of the number of samples in STREAMINFO
+    data[22] = 0xFF
+    (tmp_path / "a.flac").write_bytes(data)
+    refused(tmp_path / "a.flac")
+
+
+def test_names_need_not_be_text(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
+    write_wav(path, noise(), RATE, "FLOAT")
+    np.testing.assert_array_equal(read_wav(path, RATE)[0], noise())
+
+
+def test_several_files_are_written_all_or_none(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file, where a folder is wanted")
+    with pytest.raises(AudioError, match="cannot be written"):
+        write_wavs({tmp_path / "folder/1.wav": noise(), blocked / "2.wav": noise()}, RATE)
+    assert not list((tmp_path / "folder").iterdir())
 
 
 @pytest.mark.parametrize("rate", [1, 999, 2_000_000])
