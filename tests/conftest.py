@@ -26,19 +26,24 @@ def exported_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
         shared = shared.parent
 
     def export_once(kind: str) -> Path:
-        path, claim = shared / f"{kind}.edge", shared / f"{kind}.claim"
+        path, claim, failed = (shared / f"{kind}.{end}" for end in ("edge", "claim", "failed"))
         try:
             claim.touch(exist_ok=False)
         except FileExistsError:
             deadline = time.monotonic() + 300
-            while not path.exists() and time.monotonic() < deadline:
+            while not path.exists() and not failed.exists() and time.monotonic() < deadline:
                 time.sleep(0.1)
+            assert path.exists(), f"the worker that exports {kind} failed; its own report says why"
             return path
         from firmware_bridge.bundle import write_bundle
         from quantization.export import export
 
-        artifact = export(small_network(kind), kind, KINDS[kind][3])
-        write_bundle(path, artifact.manifest, artifact.model)
+        try:
+            artifact = export(small_network(kind), kind, KINDS[kind][3])
+            write_bundle(path, artifact.manifest, artifact.model)
+        except BaseException:
+            failed.touch()
+            raise
         return path
 
     return export_once

@@ -63,7 +63,7 @@ class Carry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A model as the device sees it. Lengths in samples per microphone.
+    """A model as the device sees it. Lengths in samples per microphone; `macs` are multiply-accumulates per second.
 
     A step takes `frames`, float32 `[mics, frames_per_step, context + window]`, and gives `sources`, float32
     `[sources, frames_per_step, window]`, to be overlapped and added.

@@ -63,7 +63,7 @@ def test_a_reset_buffer_forgets() -> None:
 
 
 def test_no_block_allocates_samples() -> None:
-    """Views of a hundred bytes come and go; a block of samples would be 16 times as large as the bound."""
+    """Views of a hundred bytes come and go; a block of samples is 16 times as large as the bound."""
     mics, hop, frames = 4, 512, 4
     buffer, overlap_add = FrameBuffer(mics, 4 * hop, hop, frames), OverlapAdd(mics, 2 * hop, hop, frames)
     x, out = np.zeros((mics, 4 * hop * frames), np.float32), np.zeros((mics, hop * frames), np.float32)
@@ -79,4 +79,4 @@ def test_no_block_allocates_samples() -> None:
     run()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 2048 < out.nbytes / 16
+    assert peak < 2048 == out.nbytes // 16
