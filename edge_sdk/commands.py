@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import EdgeError
 
-MOST_THREADS = 64
-
 if TYPE_CHECKING:
     from edge_sdk.contract import Manifest
 
@@ -155,8 +153,10 @@ def describe(name: str, m: Manifest) -> dict[str, Any]:
 
 def thread_count(text: str) -> int:
     """A whole number that an interpreter can make sense of."""
-    if not 1 <= (value := int(text)) <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{text}: expected 1 to {MOST_THREADS}")
+    from edge_sdk.interpreter import MAX_THREADS
+
+    if not 1 <= (value := int(text)) <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 to {MAX_THREADS}")
     return value
 
 

@@ -15,6 +15,7 @@ from edge_sdk.rings import Rings, whole_rows
 
 Tensor = NDArray[np.float32]
 Shape = tuple[int, ...]
+MAX_THREADS = 64  # far above, the interpreters fail with an error that holds the whole model
 
 
 class StepInterpreter:
@@ -25,8 +26,8 @@ class StepInterpreter:
     """
 
     def __init__(self, manifest: Manifest, model: bytes, backend: str = AUTO, threads: int = 1) -> None:
-        if threads < 1:
-            raise ValueError(f"threads = {threads}: expected 1 or more")
+        if not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"threads = {threads}: expected 1 to {MAX_THREADS}")
         self.backend = choose_backend(backend)
         self._interpreter = load_model(model, self.backend, threads)
         rings = [Rings(group, manifest.frames_per_step) for group in manifest.delays]

@@ -54,6 +54,7 @@ def train(
 ) -> tuple[Path, dict[str, Any]]:
     """Train what the recipe says, going on from the run folder if it holds a state. Returns the folder and last entry.
 
+    Starts worker processes: a script of your own calls it below `if __name__ == "__main__":`.
     Raises `RecipeError` where the folder belongs to another recipe, `DataError` for unusable recordings and full disks.
     """
     recipe = load_recipe(recipe_file)

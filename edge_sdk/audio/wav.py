@@ -51,6 +51,8 @@ def read_wav(path: Path, sample_rate: int, mics: int | None = None) -> tuple[Sam
         raise AudioError(f"{path}: carries {fault}; write it again from its source")
     if rate != sample_rate:
         samples = optional("soxr").resample(samples.T, rate, sample_rate).T
+        if fault := implausible(samples):  # it overshoots: what was below the limit may be above it now
+            raise AudioError(f"{path}: carries {fault}; write it again from its source")
     if not samples.size:
         raise AudioError(f"{path}: {count} samples at {rate} Hz are none at {sample_rate} Hz; give a longer recording")
     return np.ascontiguousarray(samples, np.float32), rate
@@ -95,8 +97,9 @@ def decode(path: Path) -> tuple[Samples, int]:
         raise AudioError(
             f"{path}: its header promises {frames} samples, more than memory holds; is it damaged?"
         ) from None
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"{path}: not a readable sound file ({error}); expected wav, flac or ogg") from error
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: "name.raw" is taken for bare samples
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+        raise AudioError(f"{path}: not a readable sound file ({reason}); expected wav, flac or ogg") from error
     if not whole:
         raise AudioError(f"{path}: ends before the length that it promises; the file is truncated, copy it again")
     return samples.T, rate

@@ -126,6 +126,17 @@ def test_a_header_that_promises_more_than_memory_holds_is_refused(tmp_path: Path
     refused(tmp_path / "a.flac")
 
 
+def test_a_level_that_resampling_makes_absurd_is_refused(tmp_path: Path) -> None:
+    x = 9.9e5 * np.sign(np.sin(np.arange(48_000) / 7))
+    soundfile.write(tmp_path / "a.wav", x, 48_000, subtype="FLOAT")
+    assert "times full scale" in refused(tmp_path / "a.wav")
+
+
+def test_a_name_that_means_bare_samples_is_refused(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.raw", noise(), RATE)
+    assert "not a readable sound file" in refused(tmp_path / "a.raw")
+
+
 def test_names_need_not_be_text(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
     write_wav(path, noise(), RATE, "FLOAT")
