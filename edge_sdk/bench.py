@@ -76,7 +76,7 @@ def measure(bundle: Bundle, path: Path, backend: str, threads: int, seconds: flo
     """Run noise through the model. `path`: where the bundle came from, for the fresh processes; `seconds`: of audio.
 
     Block after block without rest, caches stay warm and the clock high, which flatters; `paced` waits until a block is
-    due, as a sound card does (measured: 1.2 to 2.1 times slower).
+    due, as a sound card does.
     """
     separator = Separator(bundle, backend, threads)
     m = separator.manifest

@@ -73,7 +73,7 @@ class OverlapAdd:
         sums = np.zeros((2, sources, frames + overlap - 1, hop), np.float32)
         self._turns: list[tuple[Any, ...]] = []
         for this, following in ((sums[0], sums[1]), (sums[1], sums[0])):
-            # One row per frame: for a sum over larger, scattered parts NumPy allocates 100 kB of buffers every time.
+            # One row per frame: for a sum over larger, scattered parts NumPy allocates buffers every time.
             samples = this.reshape(sources, -1)
             landings = [samples[s, t * hop : t * hop + window] for s in range(sources) for t in range(frames)][::-1]
             left, begin, rest = this[:, frames:], following[:, : overlap - 1], following[:, overlap - 1 :]

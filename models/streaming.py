@@ -6,8 +6,7 @@ Calling the layer is one step over everything, so training, streaming and export
 the sequence is cut, `layer(x) == cat([step(x_0), step(x_1), ...])` holds for outputs and for gradients.
 
 Features are `[B, T, C]`, channels last: it is the layout of the exported graph, and on a CPU the compiled training step
-of a TCN is twice as fast in it as in `[B, C, T]` (0.19 s against 0.41 s for 14 blocks on 8 x 750 frames, two x86-64
-cores).
+of a TCN is faster in it than in `[B, C, T]`.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Trainer:
 def compiled(network: TasNet) -> Callable[[Tensor], Tensor]:
     """The network compiled, or as it is where there is no compiler to do it."""
     if network_device(network).type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
-        log.warning("no C++ compiler, so training runs about half as fast; apt-get install g++")
+        log.warning("no C++ compiler, so training is not compiled and runs slower; apt-get install g++")
         return network
     return torch.compile(network)
 

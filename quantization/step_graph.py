@@ -1,14 +1,13 @@
 """One step of a TasNet in the form that a TFLite interpreter runs fastest.
 
-The same arithmetic as `TasNet.frame_step`, proved equal by the parity gate, with these differences (x86-64, one core):
+The same arithmetic as `TasNet.frame_step`, proved equal by the parity gate, with these differences:
 
 - Memory is in the arguments. A layer that looks back gets the past rows its taps fall on and returns its new rows; the
-  host keeps the rest, and moves 1 row where whole contexts would move 2 * dilation (half the time of a step of paper
-  size).
+  host keeps the rest, and moves 1 row where whole contexts would move 2 * dilation.
 - Every pointwise layer is a 1x1 convolution over `[T, 1, 1, C]`, frames on the batch axis. It is about as fast as a
-  fully-connected layer (13.4 against 12.0 us for 16 layers in int8), and the only form whose per-channel int8 is right
-  in all three runtimes: tflite-runtime 2.14 silently returns the bias alone for an int8 fully-connected layer with
-  per-channel scales, and gives all frames of `[1, T, 1, C]` one activation scale.
+  fully-connected layer, and the only form whose per-channel int8 is right in all three runtimes (`make test-backends`):
+  tflite-runtime 2.14 silently returns the bias alone for an int8 fully-connected layer with per-channel scales, and
+  gives all frames of `[1, T, 1, C]` one activation scale.
 - Batch norms are folded into the layers before them; PReLU is a leaky ReLU with a constant slope.
 - New rows are concatenated last: a concatenation of more than four tensors is outside XNNPACK, and there it is free.
 """
