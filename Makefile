@@ -27,7 +27,7 @@ PACKAGES := edge_sdk quantization firmware_bridge models
 BACKENDS := ai-edge-litert tflite-runtime tensorflow
 
 extras-demo := demo
-extras-dev := train,export,bridge,demo,dev
+extras-dev := train,cluster,export,bridge,demo,dev
 extras-device := device
 extras-backend-ai-edge-litert := device
 extras-backend-tflite-runtime := tflite-runtime

@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 
 def register(commands: Any) -> None:
-    """Add the commands that this installation can run."""
-    if find_spec("torch") is None or find_spec("safetensors") is None:
-        return
+    """Add `train`."""
     train = commands.add_parser("train", help="train a network from a recipe, resuming where it stopped")
     train.add_argument("recipe", type=Path, metavar="RECIPE.toml")
     train.add_argument("--data", type=Path, required=True, help="folder that the recipe's folders are in")

@@ -1,0 +1,18 @@
+"""What `quantization` adds to the `edge-sdk` command, listed where the packages it needs are installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+
+def register(commands: Any) -> None:
+    """Add the commands that this installation can run."""
+    if any(find_spec(package) is None for package in ("torch", "safetensors", "soundfile", "soxr", "rich")):
+        return
+    from quantization.commands import card, evaluate, export
+
+    evaluate.register(commands)
+    card.register(commands)
+    if find_spec("litert_torch") is not None and find_spec("ai_edge_quantizer") is not None:
+        export.register(commands)

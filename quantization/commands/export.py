@@ -1,0 +1,88 @@
+"""`edge-sdk export` and `quantize`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+
+def register(commands: Any) -> None:
+    """Add `export` and `quantize`."""
+    export = commands.add_parser("export", help="turn a checkpoint into a float32 .tflite with its manifest")
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
+    export.add_argument("--frames-per-step", type=int, default=1, help="more: faster per second, later (default: 1)")
+    add_output(export)
+    export.set_defaults(run=run_export)
+    quantize = commands.add_parser("quantize", help="quantize an exported model by a named recipe")
+    quantize.add_argument("model", type=Path, metavar="MODEL.tflite")
+    quantize.add_argument("--recipe", required=True, help="float16 or dynamic_int8")
+    quantize.add_argument(
+        "--checkpoint", type=Path, required=True, help="the network it came from, for the parity gate"
+    )
+    add_output(quantize)
+    quantize.set_defaults(run=run_quantize)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Where an artifact goes, and the mixture of its parity gate."""
+    parser.add_argument("--out", type=Path, required=True, help="folder for NAME.tflite and NAME.json")
+    parser.add_argument("--name", required=True, help="name of the model: small letters, digits, '.', '_' and '-'")
+    parser.add_argument("--mixture", type=Path, help="sound file for the parity gate (default: one that comes along)")
+    parser.add_argument("--force", action="store_true", help="overwrite")
+    parser.add_argument("--json", action="store_true")
+
+
+def run_export(args: argparse.Namespace) -> int:
+    from edge_sdk.errors import EdgeError
+    from models.checkpoint import load_network
+    from quantization.export import export
+
+    check_output(args)
+    network, about = load_network(args.checkpoint)
+    if args.frames_per_step < 1:
+        raise EdgeError(f"--frames-per-step {args.frames_per_step}: expected 1 or more")
+    return finish(args, network, export(network, args.name, args.frames_per_step, about))
+
+
+def run_quantize(args: argparse.Namespace) -> int:
+    from models.checkpoint import load_network
+    from quantization.artifact import read_artifact
+    from quantization.quantize import quantize
+
+    check_output(args)
+    network, _ = load_network(args.checkpoint)
+    return finish(args, network, quantize(read_artifact(args.model), args.recipe, args.name))
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """Before the work: the name is one, and nothing is overwritten."""
+    from edge_sdk.contract import NAME
+    from edge_sdk.errors import EdgeError
+    from quantization.artifact import check_free
+
+    if not NAME.fullmatch(args.name):
+        raise EdgeError(f"--name {args.name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
+    if not args.force:
+        check_free(args.out, args.name)
+
+
+def finish(args: argparse.Namespace, network: Any, artifact: Any) -> int:
+    """Prove, write, say what was written."""
+    from quantization.artifact import write_artifact
+    from quantization.parity import check, record
+
+    parity = record(check(network, artifact, args.mixture))
+    manifest = replace(artifact.manifest, provenance={**artifact.manifest.provenance, "parity": parity})
+    path = write_artifact(replace(artifact, manifest=manifest), args.out, args.force)
+    if args.json:
+        print(json.dumps({"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": parity}))
+    else:
+        print(
+            f"{path}: {manifest.recipe}, {manifest.size / 1e6:.2f} MB, latency "
+            f"{1000 * manifest.latency / manifest.sample_rate:g} ms, {parity['model_db']} dB from the network "
+            f"(at least {parity['floor_db']:g} expected)"
+        )
+    return 0
