@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk import arrays_command
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def register(commands: Any) -> None:
     bench.add_argument("--paced", action="store_true", help="wait until each block is due, as a sound card does")
     add_interpreter(bench)
     bench.set_defaults(run=run_bench)
+
+    arrays_command.register(commands)
 
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:

@@ -13,6 +13,10 @@ class AudioError(EdgeError):
     """An audio file or stream cannot be used."""
 
 
+class ArrayError(EdgeError):
+    """A microphone array is unknown, or its description cannot be used."""
+
+
 class ManifestError(EdgeError):
     """A manifest is malformed, of an unknown schema, or does not fit what it describes."""
 
