@@ -10,6 +10,8 @@ def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
     if find_spec("torch") is None or find_spec("safetensors") is None:
         return
-    from models.commands import train
+    from models.commands import simulate, simulate_set, train
 
+    simulate.register(commands)
+    simulate_set.register(commands)
     train.register(commands)
