@@ -1,4 +1,8 @@
-"""What training maximizes and evaluation reports: SI-SDR, permutation-invariant, aligned by the network's delay."""
+"""What training optimizes and evaluation reports: ratios of signal to error, permutation-invariant, aligned by delay.
+
+A loss is a function of estimate and target, `[..., n]` each, to one number per signal, so that `permutation_invariant`
+takes any of them: `separation_loss`, `negative_snr`, `phase_sensitive_loss`, `negative_latent_si_sdr`.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,26 @@ def align(estimate: Tensor, target: Tensor, delay: int) -> tuple[Tensor, Tensor]
 
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     """Scale-invariant signal-to-distortion ratio in dB over the last axis (Le Roux et al., 2019), means removed."""
-    estimate = estimate - estimate.mean(-1, keepdim=True)
-    target = target - target.mean(-1, keepdim=True)
+    return scale_invariant_ratio(estimate - estimate.mean(-1, keepdim=True), target - target.mean(-1, keepdim=True))
+
+
+def scale_invariant_ratio(estimate: Tensor, target: Tensor) -> Tensor:
+    """SI-SDR of vectors as they are, whatever their means."""
     scale = (estimate * target).sum(-1, keepdim=True) / (target.square().sum(-1, keepdim=True) + EPS)
     projected = scale * target
     wanted, residual = projected.square().sum(-1), (projected - estimate).square().sum(-1)
     return 10 * torch.log10((wanted + EPS) / (residual + EPS))
+
+
+def snr(estimate: Tensor, target: Tensor) -> Tensor:
+    """Signal-to-noise ratio in dB over the last axis: unlike SI-SDR it also fixes the level of the estimate."""
+    wanted, residual = target.square().sum(-1), (target - estimate).square().sum(-1)
+    return 10 * torch.log10((wanted + EPS) / (residual + EPS))
+
+
+def negative_snr(estimate: Tensor, target: Tensor) -> Tensor:
+    """The loss of that ratio."""
+    return -snr(estimate, target)
 
 
 def spectral_distance(estimate: Tensor, target: Tensor, sizes: tuple[int, ...] = (256, 512, 1024)) -> Tensor:
@@ -80,3 +98,65 @@ def separation_loss(spectral_weight: float) -> Callable[[Tensor, Tensor], Tensor
         return value
 
     return loss
+
+
+def phase_sensitive_loss(mixture: Tensor, size: int = 512, hop: int = 128) -> Callable[[Tensor, Tensor], Tensor]:
+    """Distance of the estimate's magnitudes from the share of the target that is in phase with the mixture.
+
+    The mean over time and frequency of `(|S_hat| - |S| cos(angle of Y - angle of S))^2`: phase-sensitive spectrum
+    approximation, the objective of the uPIT baseline (Erdogan et al., 2015; Kolbaek et al., 2017), whose masks multiply
+    the mixture's magnitudes and keep its phases. `mixture` `[B, 1, n]`, signals `[B, S, n]`.
+    """
+    phase = spectrum(mixture, size, hop).sgn()
+
+    def loss(estimate: Tensor, target: Tensor) -> Tensor:
+        in_phase = (spectrum(target, size, hop) * phase.conj()).real  # |S| cos(difference)
+        return (spectrum(estimate, size, hop).abs() - in_phase).square().mean((-1, -2))
+
+    return loss
+
+
+def spectrum(signal: Tensor, size: int, hop: int) -> Tensor:
+    """Short-time Fourier transform with a Hann window, `[..., n]` to `[..., F, T]`."""
+    window = torch.hann_window(size, device=signal.device)
+    transformed = torch.stft(signal.flatten(0, -2), size, hop, window=window, return_complex=True)
+    return transformed.unflatten(0, signal.shape[:-1])
+
+
+def autoencoding_targets(mixture: Tensor, target: Tensor) -> Tensor:
+    """The targets with every silent one replaced by the mixture: A2PIT (Luo & Mesgarani, 2020).
+
+    SI-SDR has no gradient towards silence. An output that has no talker learns to repeat the mixture instead, which
+    `talking` finds. `mixture` `[B, 1, n]`, `target` `[B, S, n]`.
+    """
+    silent = ~target.any(-1, keepdim=True)
+    return torch.where(silent, mixture, target)
+
+
+def talking(estimate: Tensor, mixture: Tensor, threshold_db: float = 20.0) -> Tensor:
+    """Which outputs hold a talker, `[B, S]`: those that are no copy of the mixture by their SI-SDR against it.
+
+    Where all are copies one talker is the mixture, and the least similar output stands for it. A talker separated from
+    others of about equal level has around 0 dB. Digital silence talks never.
+    """
+    likeness = si_sdr(estimate, mixture.expand_as(estimate))
+    least = torch.zeros_like(likeness, dtype=torch.bool).scatter_(-1, likeness.argmin(-1, keepdim=True), True)
+    return ((likeness < threshold_db) | least) & estimate.any(-1)
+
+
+def latent_targets(mixture: Tensor, sources: Tensor) -> Tensor:
+    """Each source's share of the mixture's coefficients: what two-step training aims at (Tzinis et al., 2020).
+
+    The first step trains encoder and decoder with these in place of separated coefficients; the second keeps both and
+    trains the separator on `negative_latent_si_sdr` against them. Shares are a softmax over the encoded sources.
+    Shape: `[B, T, C]` and `[B, S, T, C]` to `[B, S, T, C]`.
+    """
+    return sources.softmax(dim=1) * mixture[:, None]
+
+
+def negative_latent_si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
+    """SI-SDR loss of encoded sources flattened to `[..., T * C]`, whose means are kept.
+
+    The latent SI-SDR is a lower bound of that in the time domain (Tzinis et al., 2020).
+    """
+    return -scale_invariant_ratio(estimate, target)
