@@ -88,8 +88,9 @@ test-backends: $(BACKENDS:%=.venv/backend-%/.installed)  ## The shipped models g
 	.venv/backend-ai-edge-litert/bin/python tests/environments/compare_backends.py $(BACKENDS:%=build/backends/%.npz)
 
 .PHONY: bench
-bench: .venv/device/.installed  ## Time per block, real-time factor and memory of a shipped model on this machine
+bench: .venv/device/.installed .venv/dev/.installed  ## Speed of a shipped model on this machine, and of the mixing of training data
 	.venv/device/bin/edge-sdk bench $(MODEL) $(BENCH_FLAGS)
+	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_loader.py
 
 .PHONY: clean
 clean:  ## Remove the environments and everything built; keeps runs/

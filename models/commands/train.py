@@ -16,16 +16,29 @@ def register(commands: Any) -> None:
     train.add_argument("--data", type=Path, required=True, help="folder that the recipe's folders are in")
     train.add_argument("--run", dest="folder", type=Path, help="folder of the run (default: runs/NAME)")
     train.add_argument("--cache", type=Path, help="folder for decoded recordings (default: ~/.cache/edge-sdk)")
-    train.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+    train.add_argument("--device", default="cpu", help="cpu, cuda, or another torch device (default: cpu)")
+    train.add_argument(
+        "--devices", type=int, help="how many of them on every node (default: 1, or what torchrun started)"
+    )
+    train.add_argument("--nodes", type=int, help="machines that run this command together (default: 1)")
+    train.add_argument("--strategy", default="auto", help="how they share the work: auto, ddp (default: auto)")
     train.add_argument("--max-minutes", type=float, default=math.inf, help="stop in good order after so many minutes")
+    train.add_argument("--extend", action="store_true", help="the recipe has more steps than the run was started with")
+    train.add_argument("--force", action="store_true", help="go on although the recordings or rooms changed")
     train.add_argument("--json", action="store_true", help="print the last log entry as JSON")
     train.set_defaults(run=run_train)
 
 
 def run_train(args: argparse.Namespace) -> int:
+    from models.fabric import Hardware, is_main_process
     from models.runs import train
 
-    folder, entry = train(args.recipe, args.data, args.folder, args.cache, args.device, args.max_minutes)
+    hardware = Hardware(args.device, args.devices, args.nodes, args.strategy)
+    folder, entry = train(
+        args.recipe, args.data, args.folder, args.cache, hardware, args.max_minutes, args.extend, args.force
+    )
+    if not is_main_process():
+        return 0
     if args.json:
         print(json.dumps(entry))
     else:

@@ -1,7 +1,8 @@
 """Folders of recordings, decoded once and then read as one array.
 
 Compressed files are slow to seek in, and a training epoch wants random seconds of random files, so a corpus is decoded
-by all cores into one file of 16-bit samples that every worker process maps into its memory.
+by all cores into one file of 16-bit samples that every worker process maps into its memory. An index beside it, written
+last, says what is in it and which files were left out because they cannot be used.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import logging
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk.audio.wav import read_wav
-from edge_sdk.contract import write_file
+from edge_sdk.contract import from_plain, parse_json, to_plain, write_file
 from edge_sdk.errors import AudioError, DataError
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ WORKERS = multiprocessing.get_context("forkserver")
 SUFFIXES = (".wav", ".flac", ".ogg")
 FULL_SCALE = 32767.0
 MOST_UNREADABLE = 0.01  # share of files that may be damaged before the corpus is refused
+LISTED = 5  # of them in a message
+LAYOUT = 2  # of the files in the cache; those of another are not looked at
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,14 @@ class Corpus:
     """Decoded recordings of some folders.
 
     `read(i, start, n)` gives float32 samples; `weights` is the chance of each recording, its share of the minutes times
-    the weight of its folder. Pickles as a path, so worker processes share one copy.
+    the weight of its folder; `left_out` says what is wrong with the files that cannot be used. Pickles as a path, so
+    worker processes share one copy.
     """
 
-    def __init__(self, samples_file: Path, recordings: list[Recording], weights: np.ndarray) -> None:
-        self.samples_file, self.recordings = samples_file, recordings
+    def __init__(
+        self, samples_file: Path, recordings: list[Recording], weights: np.ndarray, left_out: tuple[str, ...] = ()
+    ) -> None:
+        self.samples_file, self.recordings, self.left_out = samples_file, recordings, left_out
         minutes = np.array([r.samples for r in recordings], dtype=np.float64) * weights
         self.weights = minutes / minutes.sum()
 
@@ -60,6 +67,11 @@ class Corpus:
 
     def __getstate__(self) -> dict[str, object]:
         return {k: v for k, v in self.__dict__.items() if k != "samples"}
+
+    @property
+    def speakers(self) -> set[str]:
+        """Everybody who speaks in it."""
+        return {r.speaker for r in self.recordings}
 
     @property
     def total(self) -> int:
@@ -80,6 +92,7 @@ def find_recordings(root: Path, folders: tuple[str, ...]) -> list[Path]:
         if not top.is_dir():
             raise DataError(f"{top}: no such folder; expected recordings there ({', '.join(SUFFIXES)})")
         found += sorted(p for p in top.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = list(dict.fromkeys(found))  # a folder may be named beside one within it
     if not found:
         raise DataError(f"{root}: no {', '.join(SUFFIXES)} files in {', '.join(folders)}")
     return found
@@ -92,67 +105,103 @@ def load_corpus(
 
     weights: how often a sub-folder is drawn relative to its minutes, by path prefix, 1 where none is given.
     Speakers come from `manifest.csv` in `root` where there is one (columns path, speaker), else from the folder's name.
-    Raises `DataError` for missing folders and where more than 1 % of the files cannot be read.
+    Raises `DataError` for missing folders, where more than 1 % of the files cannot be read, and for a full disk.
     """
     paths = find_recordings(root, folders)
     names = [p.relative_to(root).as_posix() for p in paths]
     identity = [[n, p.stat().st_size, p.stat().st_mtime_ns] for n, p in zip(names, paths, strict=True)]
-    key = hashlib.sha256(json.dumps([str(root.resolve()), sample_rate, identity]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([LAYOUT, str(root.resolve()), sample_rate, identity]).encode()).hexdigest()[:16]
     samples_file, index_file = cache / f"{key}.i16", cache / f"{key}.json"
-    lengths = read_index(index_file, samples_file)
-    if lengths is None:
-        lengths = decode_all(paths, names, sample_rate, samples_file, index_file)
+    decoded = read_index(index_file, samples_file)
+    if decoded is None:
+        try:
+            decoded = decode_all(paths, names, sample_rate, samples_file, index_file)
+        except OSError as error:
+            raise DataError(
+                f"{error.filename or cache}: recordings cannot be decoded to there ({error.strerror}); free space or "
+                "choose another --cache"
+            ) from error
+    if decoded.left_out:
+        log.warning("%s", "\n".join(listed(decoded.left_out, len(paths))))
     speakers, recordings, offset = read_speakers(root), [], 0
-    for name, samples in lengths.items():
+    for name, samples in decoded.lengths.items():
         recordings.append(Recording(name, speakers.get(name, str(Path(name).parent)), offset, samples))
         offset += samples
-    return Corpus(samples_file, recordings, np.array([weight_of(r.path, weights or {}) for r in recordings]))
+    chances = np.array([weight_of(r.path, weights or {}) for r in recordings])
+    return Corpus(samples_file, recordings, chances, decoded.left_out)
 
 
-def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Path, index_file: Path) -> dict[str, int]:
-    """Decode with all cores; samples by name. The index is written last, so that it vouches for the samples."""
+def check_disjoint(train: Corpus, dev: Corpus) -> None:
+    """`DataError` names the speakers that are in both: a score on voices that were trained on says little.
+
+    A pool of unidentified people is a speaker like any other: who knows whether the same ones are in it twice.
+    """
+    if both := sorted(train.speakers & dev.speakers):
+        more = f" and {len(both) - LISTED} more" if len(both) > LISTED else ""
+        raise DataError(
+            f"in the recordings to train on and in the development set: speaker {', '.join(both[:LISTED])}{more}; "
+            "give each speaker to one of the two"
+        )
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Samples of each file that was decoded, by name and in order, and what is wrong with the others."""
+
+    lengths: dict[str, int]
+    left_out: tuple[str, ...]
+
+
+def decode_all(paths: list[Path], names: list[str], rate: int, samples_file: Path, index_file: Path) -> Decoded:
+    """Decode with all cores. The index is written last, so that it vouches for the samples."""
     samples_file.parent.mkdir(parents=True, exist_ok=True)
     aside = samples_file.with_suffix(f".{os.getpid()}.part")
     try:
-        lengths, unreadable = decode_into(aside, paths, names, rate)
-        for message in unreadable:
-            log.warning("left out: %s", message)
-        if len(unreadable) > MOST_UNREADABLE * len(paths):
-            raise DataError(f"{len(unreadable)} of {len(paths)} recordings cannot be used, the first: {unreadable[0]}")
+        decoded = decode_into(aside, paths, names, rate)
+        if len(decoded.left_out) > MOST_UNREADABLE * len(paths):
+            raise DataError("; ".join(listed(decoded.left_out, len(paths))))
         aside.rename(samples_file)
     finally:
         aside.unlink(missing_ok=True)
-    write_file(index_file, json.dumps(lengths).encode())
-    return lengths
+    write_file(index_file, json.dumps(to_plain(decoded)).encode())
+    return decoded
 
 
-def read_index(index_file: Path, samples_file: Path) -> dict[str, int] | None:
-    """Samples by name of an earlier decoding, or None where there is none or it is damaged."""
+def listed(left_out: Sequence[str], files: int) -> list[str]:
+    """How many files cannot be used, and the first of them with their reasons."""
+    more = [f"and {len(left_out) - LISTED} more"] if len(left_out) > LISTED else []
+    return [f"{len(left_out)} of {files} recordings cannot be used", *left_out[:LISTED], *more]
+
+
+def read_index(index_file: Path, samples_file: Path) -> Decoded | None:
+    """What an earlier decoding found, or None where there is none or it is damaged."""
     try:
-        lengths: dict[str, int] = json.loads(index_file.read_text())
-        whole = samples_file.stat().st_size == np.dtype(np.int16).itemsize * sum(lengths.values())
-    except (OSError, ValueError, TypeError, AttributeError):
+        decoded = from_plain(Decoded, parse_json(index_file.read_bytes()))
+        whole = samples_file.stat().st_size == np.dtype(np.int16).itemsize * sum(decoded.lengths.values())
+    except (OSError, ValueError):
         return None
-    return lengths if whole else None
+    return decoded if whole else None
 
 
-def decode_into(target: Path, paths: list[Path], names: list[str], rate: int) -> tuple[dict[str, int], list[str]]:
-    """Append every recording to one file: samples of each by name, and what is wrong with the others."""
+def decode_into(target: Path, paths: list[Path], names: list[str], rate: int) -> Decoded:
+    """Append every recording to one file."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)  # standard output is for results
     show = {"console": console, "disable": not console.is_terminal, "transient": True}
-    lengths, unreadable = {}, []
+    lengths, left_out = dict[str, int](), list[str]()
     with ProcessPoolExecutor(mp_context=WORKERS) as pool, target.open("wb") as out:
         results = pool.map(decode_int16, paths, [rate] * len(paths), chunksize=8)
         for name, result in track(zip(names, results, strict=True), "decoding", total=len(names), **show):
             if isinstance(result, str):
-                unreadable.append(result)
-            elif len(result):
+                left_out.append(result)
+            else:
                 lengths[name] = len(result)
                 out.write(result.tobytes())
-    return lengths, unreadable
+        out.flush()
+        os.fsync(out.fileno())  # some file systems say only now that they are full
+    return Decoded(lengths, tuple(left_out))
 
 
 def decode_int16(path: Path, rate: int) -> np.ndarray | str:

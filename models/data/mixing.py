@@ -7,16 +7,45 @@ makes the same data, and an evaluation set is a few numbers instead of a folder 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from edge_sdk.errors import DataError
+from models.data.augment import AugmentConfig, clipped, narrow_band
+from models.data.casting import Casting, Draws, draws_of
 from models.data.corpus import Corpus
+from models.data.example import Example
+from models.data.faults import FaultConfig, captured, draw_faults, target_gain, with_clipping
+from models.data.levels import activity, activity_level, decibels, ratio
+from models.data.places import InRoom, Open, Place
+from models.data.spatial import Rooms, SpatialConfig
 
-QUIET_DB = -40.0  # frames this far below the loudest do not count as activity
 SHORTEST, LONGEST = 0.25, 600.0  # seconds: shorter than a spectral loss can see, longer than memory likes
-TRIES = 8  # draws until a segment with sound in it is found
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    """Easy mixtures first: over the first `mixtures` of a training the range of ratios moves to the final one."""
+
+    mixtures: int = 0
+    snr_db: tuple[float, float] = (10.0, 20.0)  # at the beginning
+
+    def __post_init__(self) -> None:
+        if self.mixtures < 0 or not -math.inf < self.snr_db[0] <= self.snr_db[1] < math.inf:
+            raise ValueError(
+                f"curriculum: mixtures = {self.mixtures}, snr_db = {list(self.snr_db)}: expected a number from 0 on "
+                "and two ratios, the lower first"
+            )
+
+    def range_db(self, index: int, final: tuple[float, float]) -> tuple[float, float]:
+        """The range that mixture `index` draws its ratio from."""
+        if index >= self.mixtures:
+            return final
+        done = index / self.mixtures
+        low, high = (easy + done * (hard - easy) for easy, hard in zip(self.snr_db, final, strict=True))
+        return low, high
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,11 @@ class MixConfig:
     babble: float = 0.15  # chance that the noise is other people talking
     babble_talkers: int = 4
     colour: float = 0.5  # chance that a source passes a random gentle equalizer (Valin, 2018)
+    overlap: tuple[float, float] = (1.0, 1.0)  # share of a mixture in which talkers talk at once; 0: they take turns
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    spatial: SpatialConfig = field(default_factory=SpatialConfig)
+    faults: FaultConfig = field(default_factory=FaultConfig)
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.seconds <= LONGEST or self.sources < 1 or self.babble_talkers < 1:
@@ -47,98 +81,146 @@ class MixConfig:
             low, high = getattr(self, name)
             if not -math.inf < low <= high < math.inf:
                 raise ValueError(f"{name} = {low} .. {high}: expected two numbers, the lower first")
+        if not 0 <= self.overlap[0] <= self.overlap[1] <= 1:
+            raise ValueError(f"overlap = {list(self.overlap)}: expected two shares, 0 to 1, the lower first")
 
 
 class Mixtures:
-    """An endless list of mixtures: `self[i]` is `(mixture [1, n], sources [S, n])`, float32, the same every time."""
+    """An endless list of mixtures: `self[i]` is `(mixture [M, n], sources [S, n])`, float32, the same every time.
 
-    def __init__(self, speech: Corpus, noise: Corpus | None, config: MixConfig, sample_rate: int, seed: int) -> None:
-        if config.noisy and noise is None:
-            raise DataError("the recipe mixes noise but names no folder of noise")
-        talkers = len({r.speaker for r in speech.recordings})
-        needed = config.sources + (config.babble_talkers if config.noisy and config.babble > 0 else 0)
-        if talkers < needed:
+    `example(i)` is the same mixture with what it was made of. With stored rooms all microphones of their array hear
+    every mixture; without, one does in the open.
+    """
+
+    def __init__(
+        self,
+        speech: Corpus,
+        noise: Corpus | None,
+        config: MixConfig,
+        sample_rate: int,
+        seed: int,
+        rooms: Rooms | None = None,
+    ) -> None:
+        check_corpora(speech, noise, config, sample_rate)
+        if rooms is not None and rooms.sample_rate != sample_rate:
             raise DataError(
-                f"{talkers} speakers: mixtures of {config.sources} talkers, and the babble of "
-                f"{needed - config.sources}, need as many; add speakers or set babble = 0"
+                f"rooms of {rooms.sample_rate} Hz for mixtures of {sample_rate} Hz; simulate them at that rate"
             )
-        self.speech, self.noise, self.config, self.seed = speech, noise, config, seed
-        self.sample_rate, self.samples = sample_rate, round(config.seconds * sample_rate)
+        self.casting = Casting(speech, noise, config, sample_rate)
+        self.speech, self.noise, self.rooms = speech, noise, rooms
+        self.config, self.seed, self.sample_rate = config, seed, sample_rate
+        self.mics, self.reference = (1, 0) if rooms is None else (rooms.mics, rooms.array.reference)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([self.seed, index])
-        config, taken = self.config, set[str]()
-        sources = np.stack([self.colour(self.talker(rng, taken), rng) for _ in range(config.sources)])
-        for s in range(1, config.sources):
-            sources[s] *= ratio(sources[0], sources[s], rng.uniform(*config.between_talkers_db))
-        mixture = sources.sum(axis=0)
+        example = self.example(index)
+        return example.mixture, example.sources
+
+    def example(self, index: int) -> Example:
+        """Mixture `index`: what is heard, what is wanted, and what both were made of."""
+        config, casting, draws = self.config, self.casting, draws_of(self.seed, index)
+        if draws.extra.random() < config.augment.narrow:
+            draws.device = (narrow_band(draws.extra, self.sample_rate),)
+        faults = draw_faults(config.faults, self.mics, self.reference, casting.samples, self.sample_rate, draws.wear)
+        place = self.place(faults.order[self.reference], draws)
+
+        talkers = casting.talkers(draws)
+        images, sources = place.talkers(np.stack([signal for signal, _ in talkers]))
+        about: dict[str, Any] = {"talkers": [path for _, path in talkers], **place.about()}
+        images, sources = self.balanced(images, sources, place.reference, draws, about)
+        noise = np.zeros_like(images[0])
         if config.noisy:
-            noise = self.colour(self.draw_noise(rng, taken), rng)
-            mixture = mixture + noise * ratio(mixture, noise, rng.uniform(*config.snr_db))
-        gain = 10 ** (rng.uniform(*config.level_db) / 20) / (np.sqrt(np.mean(mixture**2)) + 1e-9)
+            noise = self.noise_for(images.sum(axis=0), place, index, draws, about)
+            images, sources, noise = self.some_alone(images, sources, noise, draws, about)
+
+        if faults.any:
+            together = captured(np.concatenate([images, noise[None]]), faults)
+            images, noise, about["faults"] = together[:-1], together[-1], faults.about()
+            sources = target_gain(faults, self.reference) * sources
+        mixture = with_clipping(images.sum(axis=0) + noise, faults)
+        if draws.extra.random() < config.augment.clip:
+            mixture = clipped(mixture, draws.extra.uniform(*config.augment.clip_db))
+        gain = self.gain(mixture, draws, about)
+        mixture, sources, images = (np.asarray(gain * s, np.float32) for s in (mixture, sources, images))
+        return Example(mixture, sources, images, about)
+
+    def place(self, reference: int, draws: Draws) -> Place:
+        """Where this mixture is heard, by the microphone that is on the reference's channel among others."""
+        if self.rooms is None:
+            return Open(self.config.augment, self.sample_rate, draws.extra)
+        return InRoom(self.rooms, self.config.spatial, self.config.sources, reference, draws.places)
+
+    def balanced(
+        self, images: np.ndarray, sources: np.ndarray, reference: int, draws: Draws, about: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images and targets with each talker but the first so much quieter than that one."""
+        heard = images[:, reference]
+        below = [draws.rng.uniform(*self.config.between_talkers_db) for _ in heard[1:]]
+        if not below:
+            return images, sources
+        about["between_talkers_db"], about["overlap"] = below, overlap(heard)
+        gains = np.array([1.0, *(ratio(heard[0], h, b) for h, b in zip(heard[1:], below, strict=True))], np.float32)
+        return gains[:, None, None] * images, gains[:, None] * sources
+
+    def noise_for(
+        self, speech: np.ndarray, place: Place, index: int, draws: Draws, about: dict[str, Any]
+    ) -> np.ndarray:
+        """Noise at every microphone, `[M, n]`, at the ratio drawn for this mixture of talkers `[M, n]`."""
+        drawn = self.casting.noises(draws)
+        noise = self.casting.coloured(place.noise([signal for signal, _ in drawn]), draws)
+        about["noises"] = [name for _, name in drawn]
+        about["snr_db"] = draws.rng.uniform(*self.config.curriculum.range_db(index, self.config.snr_db))
+        noise = noise * ratio(speech[place.reference], noise[place.reference], about["snr_db"])
+        own = place.own_noise(activity_level(speech[place.reference]), noise.shape)
+        return noise if own is None else noise + own
+
+    def some_alone(
+        self, images: np.ndarray, sources: np.ndarray, noise: np.ndarray, draws: Draws, about: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Talkers and noise as they are; by chance silence in the place of either."""
+        options, drawn = self.config.augment, draws.extra.random()
+        if drawn < options.noise_only:
+            for key in OF_TALKERS & set(about):
+                del about[key]
+            about["talkers"] = []
+            return 0 * images, 0 * sources, noise
+        if drawn < options.noise_only + options.speech_only:
+            del about["snr_db"]
+            about["noises"] = []
+            return images, sources, 0 * noise
+        return images, sources, noise
+
+    def gain(self, mixture: np.ndarray, draws: Draws, about: dict[str, Any]) -> float:
+        """What brings the mixture to the level drawn at the reference microphone."""
+        level = np.sqrt(np.mean(mixture[self.reference] ** 2))
+        gain = 10 ** (draws.rng.uniform(*self.config.level_db) / 20) / (level + 1e-9)
         gain = min(gain, 0.99 / (np.abs(mixture).max() + 1e-9))  # a microphone would clip; we only keep below it
-        return (gain * mixture[None]).astype(np.float32), (gain * sources).astype(np.float32)
-
-    def talker(self, rng: np.random.Generator, taken: set[str]) -> np.ndarray:
-        """Seconds of somebody not taken yet, `[n]`."""
-        for _ in range(1000):
-            index = rng.choice(len(self.speech.recordings), p=self.speech.weights)
-            speaker = self.speech.recordings[index].speaker
-            if speaker not in taken:
-                taken.add(speaker)
-                return segment(self.speech, index, self.samples, rng, loop=False)
-        raise DataError(f"no talker left besides {', '.join(sorted(taken))}: the corpus has too few speakers")
-
-    def draw_noise(self, rng: np.random.Generator, taken: set[str]) -> np.ndarray:
-        """A noise, sometimes two, sometimes a murmur of people, `[n]`, at about unit level."""
-        if rng.random() < self.config.babble:
-            people = [normalized(self.talker(rng, taken)) for _ in range(self.config.babble_talkers)]
-            return np.sum(people, axis=0)
-        count = 2 if rng.random() < self.config.second_noise else 1
-        chosen = rng.choice(len(self.noise.recordings), size=count, p=self.noise.weights)
-        drawn = [normalized(segment(self.noise, index, self.samples, rng, loop=True)) for index in chosen]
-        return sum((10 ** (rng.uniform(-10, 0) / 20) * n for n in drawn[1:]), drawn[0])
-
-    def colour(self, signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The signal through a random second-order filter, as microphones and rooms differ."""
-        if rng.random() >= self.config.colour:
-            return signal
-        from scipy.signal import lfilter
-
-        b1, b2, a1, a2 = rng.uniform(-3 / 8, 3 / 8, size=4)
-        return lfilter([1, b1, b2], [1, a1, a2], signal).astype(np.float32)
+        about["level_db"] = decibels(gain * level)
+        return gain
 
 
-def segment(corpus: Corpus, index: int, samples: int, rng: np.random.Generator, loop: bool) -> np.ndarray:
-    """`samples` of a recording from a random place with sound in it; short ones are repeated or padded with silence."""
-    length = corpus.recordings[index].samples
-    if length <= samples:
-        whole = corpus.read(index, 0, length)
-        if loop:
-            return np.roll(np.resize(whole, samples), rng.integers(samples))
-        out = np.zeros(samples, np.float32)
-        start = rng.integers(samples - length + 1)
-        out[start : start + length] = whole
-        return out
-    for _ in range(TRIES):
-        cut = corpus.read(index, int(rng.integers(length - samples + 1)), samples)
-        if np.mean(cut**2) > 1e-8:  # -80 dB: digital silence and dither do not count
-            return cut
-    return cut
+OF_TALKERS = {"talkers", "snr_db", "between_talkers_db", "overlap", "angle_deg", "azimuths_deg", "distances_m"}
 
 
-def activity_level(signal: np.ndarray, frame: int = 512) -> float:
-    """Root mean square over the frames in which there is sound."""
-    if len(signal) < frame:
-        return float(np.sqrt(np.mean(signal**2)))
-    power = np.mean(signal[: len(signal) // frame * frame].reshape(-1, frame) ** 2, axis=1)
-    return float(np.sqrt(power[power >= power.max() * 10 ** (QUIET_DB / 10)].mean()))
+def overlap(talkers: np.ndarray) -> float:
+    """Share of the time with speech in which more than one of the talkers `[S, n]` is heard."""
+    talking = np.sum([activity(talker) for talker in talkers], axis=0)
+    return float(np.mean(talking[talking > 0] > 1)) if np.any(talking) else 0.0
 
 
-def normalized(signal: np.ndarray) -> np.ndarray:
-    return signal / (activity_level(signal) + 1e-9)
-
-
-def ratio(signal: np.ndarray, other: np.ndarray, decibels: float) -> float:
-    """The gain that puts `other` so many decibels below `signal`, by their active levels."""
-    return activity_level(signal) / (activity_level(other) + 1e-9) * 10 ** (-decibels / 20)
+def check_corpora(speech: Corpus, noise: Corpus | None, config: MixConfig, sample_rate: int) -> None:
+    """`DataError` where there are too few speakers or seconds for such mixtures."""
+    if config.noisy and noise is None:
+        raise DataError("the recipe mixes noise but names no folder of noise")
+    talkers = len(speech.speakers)
+    needed = config.sources + (config.babble_talkers if config.noisy and config.babble > 0 else 0)
+    if talkers < needed:
+        raise DataError(
+            f"{talkers} speakers: mixtures of {config.sources} talkers, and the babble of "
+            f"{needed - config.sources}, need as many; add speakers or set babble = 0"
+        )
+    for name, corpus in (("speech", speech), ("noise", noise if config.noisy else None)):
+        if corpus is not None and corpus.total < config.seconds * sample_rate:
+            raise DataError(
+                f"{corpus.total / sample_rate:.3g} s of {name} in all for mixtures of {config.seconds:g} s; "
+                "add recordings or mix shorter ones"
+            )

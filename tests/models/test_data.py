@@ -1,4 +1,4 @@
-"""Mixtures are what their numbers say, the same for everyone, and bad recordings are named."""
+"""Recordings are decoded once and stay what they were; bad ones are counted, listed and, if many, refused."""
 
 from pathlib import Path
 
@@ -7,55 +7,8 @@ import pytest
 import soundfile
 
 from edge_sdk.errors import DataError
-from models.data.corpus import load_corpus, weight_of
-from models.data.mixing import MixConfig, Mixtures, activity_level
+from models.data.corpus import check_disjoint, load_corpus, weight_of
 from tests.models.recordings import RATE, voice, write_corpus
-
-
-def mixtures(root: Path, cache: Path, seed: int = 1, **changes: object) -> Mixtures:
-    speech, noise = (load_corpus(root, (kind,), RATE, cache) for kind in ("speech", "noise"))
-    return Mixtures(speech, noise, MixConfig(**{"seconds": 1.0, "babble_talkers": 2, **changes}), RATE, seed)
-
-
-def test_a_mixture_is_its_number_and_nothing_else(corpus_root: Path, tmp_path: Path) -> None:
-    one, other = mixtures(corpus_root, tmp_path / "a"), mixtures(corpus_root, tmp_path / "b")
-    for index in (5, 0, 5):
-        for a, b in zip(one[index], other[index], strict=True):
-            assert np.array_equal(a, b)
-    assert not np.array_equal(one[0][0], one[1][0])
-    assert not np.array_equal(one[0][0], mixtures(corpus_root, tmp_path / "a", seed=2)[0][0])
-
-
-@pytest.mark.parametrize("snr", [-5.0, 0.0, 12.0])
-def test_the_mixture_has_the_asked_ratio_and_level(corpus_root: Path, tmp_path: Path, snr: float) -> None:
-    made = mixtures(corpus_root, tmp_path, snr_db=(snr, snr), level_db=(-30.0, -30.0), babble=0.0, colour=0.0)
-    for index in range(5):
-        mixture, sources = made[index]
-        noise = mixture[0] - sources.sum(axis=0)
-        assert 20 * np.log10(activity_level(sources[0]) / activity_level(noise)) == pytest.approx(snr, abs=0.01)
-        assert 20 * np.log10(np.sqrt(np.mean(mixture**2))) == pytest.approx(-30.0, abs=0.01)
-
-
-def test_loud_mixtures_stay_below_full_scale(corpus_root: Path, tmp_path: Path) -> None:
-    made = mixtures(corpus_root, tmp_path, level_db=(0.0, 0.0))
-    assert max(np.abs(made[i][0]).max() for i in range(5)) <= 0.99
-
-
-def test_two_talkers_are_two_people(corpus_root: Path, tmp_path: Path) -> None:
-    made = mixtures(corpus_root, tmp_path, sources=2, noisy=False)
-    chosen = []
-    made.talker = lambda rng, taken, real=made.talker: (real(rng, taken), chosen.append(set(taken)))[0]  # type: ignore[method-assign]
-    for index in range(10):
-        mixture, sources = made[index]
-        np.testing.assert_allclose(mixture[0], sources.sum(axis=0), atol=1e-6)
-    assert all(len(taken) == 2 for taken in chosen[1::2])
-
-
-def test_too_few_speakers_are_refused(corpus_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="4 speakers: mixtures of 5"):
-        mixtures(corpus_root, tmp_path, sources=5, babble=0.0)
-    with pytest.raises(DataError, match="the babble of 4"):
-        mixtures(corpus_root, tmp_path, babble_talkers=4)
 
 
 def test_other_rates_are_resampled_and_lengths_kept(tmp_path: Path) -> None:
@@ -84,6 +37,55 @@ def test_a_corpus_with_too_many_bad_files_is_refused_by_name(tmp_path: Path, con
     with pytest.raises(DataError, match=r"1 of 4 recordings.*bad\.wav"):
         load_corpus(root, ("noise",), RATE, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("*")), "nothing half-written stays"
+
+
+def test_a_few_bad_files_are_left_out_counted_and_listed_every_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "x").mkdir()
+    for n in range(101):
+        soundfile.write(tmp_path / "x" / f"{n:03}.wav", voice(1, 0.1), RATE)
+    (tmp_path / "x" / "050.wav").write_bytes(b"not audio at all")
+    for _ in ("decoded", "from the cache"):
+        caplog.clear()
+        corpus = load_corpus(tmp_path, ("x",), RATE, tmp_path / "cache")
+        assert len(corpus.recordings) == 100 and len(corpus.left_out) == 1
+        assert "1 of 101 recordings cannot be used" in caplog.text and "050.wav" in caplog.text
+    assert corpus.read(50, 0, 100).any()  # those after the bad one are where they should be
+
+
+def test_decoded_recordings_are_decoded_once(
+    corpus_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load_corpus(corpus_root, ("speech",), 4000, tmp_path)
+    monkeypatch.setattr("models.data.corpus.decode_all", lambda *_: pytest.fail("decoded again"))
+    again = load_corpus(corpus_root, ("speech",), 4000, tmp_path)
+    assert again.recordings == first.recordings and again.total == 8 * 10_000
+
+
+def test_a_folder_named_beside_one_within_it_counts_once(corpus_root: Path, tmp_path: Path) -> None:
+    corpus = load_corpus(corpus_root, ("speech", "speech/speaker0"), RATE, tmp_path)
+    assert len(corpus.recordings) == 8
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(corpus_root: Path, full_disk: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be decoded to there \(No space left on device\); free space"):
+        load_corpus(corpus_root, ("speech",), RATE, full_disk)
+    assert not list(full_disk.iterdir())
+
+
+def test_a_speaker_to_train_on_and_to_develop_with_is_refused_by_name(tmp_path: Path) -> None:
+    root = write_corpus(tmp_path)
+    train, dev = (load_corpus(root, (folder,), RATE, tmp_path / "cache") for folder in ("speech", "dev/speech"))
+    check_disjoint(train, dev)
+    (root / "manifest.csv").write_text(
+        "path,speaker\nspeech/speaker1/take0.wav,pool\ndev/speech/speaker4/take0.wav,pool\n"
+    )
+    train, dev = (load_corpus(root, (folder,), RATE, tmp_path / "cache") for folder in ("speech", "dev/speech"))
+    with pytest.raises(DataError, match="development set: speaker pool; give each speaker to one of the two"):
+        check_disjoint(train, dev)
+    with pytest.raises(DataError, match="speech/speaker0, speech/speaker1"):
+        check_disjoint(train, train)
 
 
 def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
