@@ -19,9 +19,9 @@ MAX_THREADS = 64  # far above, the interpreters fail with an error that holds th
 
 
 class StepInterpreter:
-    """Runs the step that a manifest describes, in place: fill `frames`, call `step()`, read `sources`.
+    """Runs the step that a manifest describes, in place: fill `inputs`, call `step()`, read `output`.
 
-    frames: `[mics, T, context + window]`, sources: `[sources, T, window]`, both views of the interpreter's own memory.
+    inputs: by name, output: the one there is, in the shapes of the manifest; views of the interpreter's own memory.
     Memory starts at zero; `reset()` goes back there. Not for use from several threads at once.
     """
 
@@ -32,8 +32,8 @@ class StepInterpreter:
         self._interpreter = load_model(model, self.backend, threads)
         rings = [Rings(group, manifest.frames_per_step) for group in manifest.delays]
         inputs, outputs = self._tensors(manifest, rings)
-        self.frames, self.sources = inputs[manifest.frames], outputs[manifest.output]
-        self._inputs = list(inputs.values())
+        self.inputs, self.output = {name: inputs[name] for name in manifest.inputs}, outputs[manifest.output]
+        self._everything = list(inputs.values())
         self._carries = [(inputs[carry.input], outputs[carry.output]) for carry in manifest.carries]
         self._rings = [
             (ring, whole_rows(inputs[group.taps]), whole_rows(outputs[group.rows]))
@@ -42,7 +42,7 @@ class StepInterpreter:
         self.reset()
 
     def step(self) -> None:
-        """One step over the frames that were filled in."""
+        """One step over what was filled in."""
         for ring, taps, _ in self._rings:
             ring.read(taps)
         self.invoke()
@@ -60,7 +60,7 @@ class StepInterpreter:
 
     def reset(self) -> None:
         """Forget everything. The interpreter itself leaves its inputs uninitialized."""
-        for tensor in self._inputs:
+        for tensor in self._everything:
             tensor.fill(0)
         for ring, _, _ in self._rings:
             ring.reset()
@@ -91,10 +91,7 @@ class StepInterpreter:
 
 def expected_shapes(manifest: Manifest, rings: list[Rings]) -> tuple[dict[str, Shape], dict[str, Shape]]:
     """Shapes of inputs and outputs by name."""
-    inputs: dict[str, Shape] = {
-        manifest.frames: (manifest.mics, manifest.frames_per_step, manifest.context + manifest.window)
-    }
-    outputs: dict[str, Shape] = {manifest.output: (manifest.sources, manifest.frames_per_step, manifest.window)}
+    inputs, outputs = dict(manifest.inputs), dict(manifest.outputs)
     for carry in manifest.carries:
         inputs[carry.input] = outputs[carry.output] = carry.shape
     for ring, group in zip(rings, manifest.delays, strict=True):

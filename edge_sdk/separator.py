@@ -14,6 +14,7 @@ from edge_sdk.contract import Bundle, Manifest, read_bundle
 from edge_sdk.framing import FrameBuffer, OverlapAdd
 from edge_sdk.interpreter import StepInterpreter
 from edge_sdk.library import find_model
+from edge_sdk.windows import make_windows
 
 Samples = NDArray[np.float32]
 
@@ -31,6 +32,7 @@ class Separator:
         m = bundle.manifest
         self.manifest: Manifest = m
         self.interpreter = StepInterpreter(m, bundle.model, backend, threads)
+        self._windows = make_windows(m, self.interpreter)
         self._buffer = FrameBuffer(m.mics, m.context + m.window, m.hop, m.frames_per_step)
         self._overlap_add = OverlapAdd(m.sources, m.window, m.hop, m.frames_per_step)
         self._taken = self._given = 0  # samples since the stream began
@@ -98,13 +100,11 @@ class Separator:
         return np.concatenate([self._run(checked), self.flush()], axis=1)[:, self.delay :]
 
     def _run(self, x: Samples) -> Samples:
-        block, step, samples = self.manifest.block, self.interpreter, x.shape[1]
+        block, samples = self.manifest.block, x.shape[1]
         complete = (self._buffer.pending + samples) // block * block
         y = np.empty((self.manifest.sources, complete), np.float32)
         for number, frames in enumerate(self._buffer.push(x)):
-            step.frames[...] = frames
-            step.step()
-            self._overlap_add.add(step.sources, y[:, number * block : (number + 1) * block])
+            self._overlap_add.add(self._windows.make(frames), y[:, number * block : (number + 1) * block])
         self._taken += samples
         self._given += complete
         return y

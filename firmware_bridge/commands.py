@@ -52,9 +52,9 @@ def run_pack(args: argparse.Namespace) -> int:
 
 
 def run_inspect(args: argparse.Namespace) -> int:
-    from edge_sdk.contract import read_bundle, to_plain
+    from edge_sdk.contract import read_bundle
 
-    plain = to_plain(read_bundle(args.bundle).manifest)
+    plain = read_bundle(args.bundle).manifest.to_plain()
     if args.json:
         print(json.dumps(plain))
     else:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from edge_sdk.contract import write_file
 from edge_sdk.errors import CheckpointError
-from models.tasnet import TasNet
+from models.network import Network
 from models.zoo import build, config_from_dict, config_to_dict
 
 FORMAT = 1
@@ -36,9 +36,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; expected a .safetensors file written by edge-sdk train")
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {}).get("header", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        data = path.read_bytes()  # at once: a training may replace the file meanwhile
+        tensors = load(data)
+        listed = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header = json.loads(listed.get("__metadata__", {}).get("header", "null"))
     except (SafetensorError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -57,13 +58,13 @@ def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def save_network(path: Path, network: TasNet, about: dict[str, Any]) -> None:
+def save_network(path: Path, network: Network, about: dict[str, Any]) -> None:
     """A network alone. `about`: where it comes from (recipe, commit, step, hours seen), plain data."""
     header = {"format": FORMAT, "kind": "network", "config": config_to_dict(network.config), "about": about}
     save_tensors(path, {WEIGHTS + name: t for name, t in network.state_dict().items()}, header)
 
 
-def load_network(path: Path) -> tuple[TasNet, dict[str, Any]]:
+def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     """The network of a checkpoint in evaluation mode, and what its header says about it."""
     tensors, header = load_tensors(path)
     if header.get("kind") != "network":
@@ -76,3 +77,36 @@ def load_network(path: Path) -> tuple[TasNet, dict[str, Any]]:
     if bad := [name for name, t in network.state_dict().items() if not torch.isfinite(t).all()]:
         raise CheckpointError(f"{path}: {bad[0]} holds NaN or infinite weights; take an earlier checkpoint")
     return network.eval(), header.get("about", {})
+
+
+def find_checkpoint(name: str, beside: Path) -> Path:
+    """The file that a recipe in the folder `beside` means: a path, a run folder, or a name in `runs`, `checkpoints`."""
+    inside = Path("network.safetensors")
+    paths = [path for root in (beside, Path()) for path in (root / name, root / name / inside)]
+    paths += [Path("runs") / name / inside, Path("checkpoints") / f"{name}.safetensors"]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise CheckpointError(f"{name}: no such checkpoint; looked for {', '.join(dict.fromkeys(map(str, paths)))}")
+
+
+def start_from(network: Network, path: Path) -> None:
+    """Give a network the weights of a checkpoint of the same configuration."""
+    other, _ = load_network(path)
+    ours, theirs = config_to_dict(network.config), config_to_dict(other.config)
+    if found := first_difference(ours, theirs):
+        name, wanted, given = found
+        raise CheckpointError(
+            f"{path}: its network has {name} = {given!r}, the recipe's has {wanted!r}; make them equal or start anew"
+        )
+    network.load_state_dict(other.state_dict())
+
+
+def first_difference(ours: Any, theirs: Any, name: str = "network") -> tuple[str, Any, Any] | None:
+    """The dotted name of the first value that differs between two tables of plain data, and both values."""
+    if not isinstance(ours, dict) or not isinstance(theirs, dict):
+        return None if ours == theirs else (name, ours, theirs)
+    for key in dict.fromkeys([*ours, *theirs]):
+        if found := first_difference(ours.get(key), theirs.get(key), f"{name}.{key}"):
+            return found
+    return None

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from models.network import Network
 from models.streaming import State, Streaming
-from models.tasnet import TasNet
 
 TOLERANCE = 1e-5  # of float32 sums taken in another order, outputs being of the order of one
 
@@ -77,15 +77,15 @@ def check_bounded(layer: Streaming, x: Tensor, blocks: int = 20) -> None:
                 raise ContractError(f"{name_of(layer)}: its output or state is no longer finite")
 
 
-def check_latency(network: TasNet, x: Tensor) -> None:
+def check_latency(network: Network, x: Tensor) -> None:
     """The output needs input up to `latency - 1` samples ahead of it for some sample, and never more.
 
     `x`, `[1, mics, n]`; output sample `u + delay` of the stream is the one for input sample `u`.
     """
-    hop, reach = network.config.filterbank.hop, -1
+    reach = -1
     with torch.no_grad():
         base = network(x)[0]
-        for impulse in range(x.shape[-1] // 2, x.shape[-1] // 2 + hop):
+        for impulse in range(x.shape[-1] // 2, x.shape[-1] // 2 + network.hop):
             changed = x.clone()
             changed[..., impulse] += 1
             first = int((network(changed)[0] != base).any(dim=0).nonzero()[0])

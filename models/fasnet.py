@@ -25,11 +25,11 @@ from models.layers.filter_and_sum import (
     shares,
     similarity,
 )
-from models.layers.recurrent import input_norm, refuse_future
+from models.layers.norms import input_norm
 from models.layers.tac import ExchangingConfig, OfflineTACSeparator, TACSeparator
 from models.layers.tcn import TCN, TCNConfig
 from models.network import Network
-from models.streaming import State
+from models.streaming import State, refuse_future
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,22 @@ class FaSNetConfig(FilterAndSumNetworkConfig):
         default_factory=lambda: TCNConfig(bottleneck=64, hidden=128, skip=64, blocks=5, repeats=2)
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect_causal_tcn(self.separator)
+
 
 @dataclass(frozen=True)
 class FaSNetTACConfig(FilterAndSumNetworkConfig):
     """Everything that rebuilds a single-stage network with exchange between microphones.
 
     As published, a teacher: context 512, alignment 256, tac 384, dual-path blocks with `causal = false`, norm "global".
+    average: over the microphones, while overlapping windows add up, as in the published code; without it microphones
+    add up and windows are averaged. For checkpoints of others.
     """
 
     tac: int = 128  # features that a microphone offers to the others
+    average: bool = False
     separator: ExchangingConfig = field(
         default_factory=lambda: TCNConfig(bottleneck=64, hidden=128, skip=0, blocks=5, repeats=3)
     )
@@ -83,6 +90,17 @@ class FaSNetTACConfig(FilterAndSumNetworkConfig):
         super().__post_init__()
         if self.tac < 1:
             raise ValueError(f"tac = {self.tac}: expected a positive number")
+        expect_causal_tcn(self.separator)
+        if self.average and not getattr(self.separator, "future", ()):
+            raise ValueError("average = true: only teachers have it, whose separator has causal = false")
+
+
+def expect_causal_tcn(separator: ExchangingConfig) -> None:
+    """`ValueError` for a TCN that is not causal."""
+    if isinstance(separator, TCNConfig) and not separator.causal:
+        raise ValueError(
+            "separator.causal = false with a TCN: of filter-and-sum networks only dual-path ones have teachers"
+        )
 
 
 class FilterAndSumNetwork(Network):
@@ -189,7 +207,10 @@ class FaSNetTAC(FilterAndSumNetwork):
     def separate(self, frames: Tensor, memory: State) -> tuple[Tensor, State]:
         reference = frames[:, self.config.reference, :, self.config.beamformer.wanted]
         likeness = similarity(frames, reference[:, None])[:, 0]
-        taps, memory = self.frame_step(frames, likeness, shares(frames), memory)
+        share = shares(frames)
+        taps, memory = self.frame_step(frames, likeness, share, memory)
+        if self.config.average:
+            taps = share[..., None, None] * taps / self.filters.scale
         return filter_and_sum(frames, taps), memory
 
     def frame_step(self, frames: Tensor, likeness: Tensor, share: Tensor, state: State) -> tuple[Tensor, State]:

@@ -54,3 +54,12 @@ class Chain(Streaming):
             x, memory = layer.step(x, memory)
             after.append(memory)
         return x, tuple(after)
+
+
+def refuse_future(layer: nn.Module, parts: tuple[str, ...]) -> None:
+    """`ValueError` that names the layer and its parts that need the future, if there are any."""
+    if parts:
+        raise ValueError(
+            f"{type(layer).__name__} cannot stream: {', '.join(parts)} need the future; "
+            "call it on whole signals, or set causal = true"
+        )

@@ -1,7 +1,8 @@
 """TasNet: encoder, separator, decoder (Luo & Mesgarani, 2018 and 2019), causal and streaming.
 
 The encoder turns frames of samples into coefficients, the separator computes one mask per source from them, and the
-decoder turns masked coefficients back into frames, which are overlapped and added.
+decoder turns masked coefficients back into frames, which are overlapped and added. With several microphones the
+separator sees differences between them too: `models.multichannel`.
 """
 
 from __future__ import annotations
@@ -12,28 +13,33 @@ import torch
 from torch import Tensor
 
 from models.framing import Frames, OverlapAdd
-from models.layers.filterbanks import Filterbank, FilterbankConfig
-from models.layers.tcn import TCN, TCNConfig
-from models.streaming import State, Streaming
+from models.layers.filterbanks import Filterbank, FilterbankConfig, compressed_magnitudes
+from models.layers.gammatone import gammatone_rows
+from models.layers.separators import SeparatorConfig, future_parts, make_separator
+from models.layers.tcn import TCNConfig
+from models.multichannel import SpatialConfig, SpatialFeatures
+from models.network import Network
+from models.streaming import State, refuse_future
 
 MASKS = ("sigmoid", "relu", "complex")
-COMPRESSION = 0.3  # exponent of the magnitudes a complex-mask separator sees; loudness as the ear grades it, roughly
-MAGNITUDE_FLOOR = 1e-8  # added to squared magnitudes: -80 dB of full scale, below it compression would amplify rounding
 
 
 @dataclass(frozen=True)
 class TasNetConfig:
     """Everything that rebuilds the network.
 
-    mask: `sigmoid` and `relu` multiply non-negative coefficients (the encoder ends in a ReLU), as in the papers;
-    `complex` takes coefficients as real and imaginary parts, shows the separator compressed magnitudes, and rotates.
+    mask: `sigmoid` and `relu` multiply coefficients as the filterbank's `activation` leaves them, non-negative unless
+    that is `linear`; `complex` takes them as real and imaginary parts, shows the separator compressed magnitudes, and
+    rotates.
+    spatial: for several microphones; without it the network has one.
     """
 
     sources: int = 2
     sample_rate: int = 16_000
     mask: str = "relu"
     filterbank: FilterbankConfig = field(default_factory=FilterbankConfig)
-    separator: TCNConfig = field(default_factory=TCNConfig)
+    separator: SeparatorConfig = field(default_factory=TCNConfig)
+    spatial: SpatialConfig | None = None
 
     def __post_init__(self) -> None:
         if self.mask not in MASKS:
@@ -42,83 +48,114 @@ class TasNetConfig:
             raise ValueError(f"{self.filterbank.filters} filters: complex masks need an even number")
         if self.sources < 1 or self.sample_rate < 1:
             raise ValueError(f"{self.sources} sources at {self.sample_rate} Hz: expected positive numbers")
+        if self.filterbank.start == "gammatone":
+            if self.mask == "complex":
+                raise ValueError("mask 'complex' with a gammatone start: expected 'sigmoid' or 'relu', its rows are real")
+            gammatone_rows(self.filterbank.filters, self.filterbank.frame, self.sample_rate)  # refuses too few filters
+        if self.spatial is None or self.mask == "complex":
+            return
+        if "ipd" in self.spatial.features:
+            raise ValueError(
+                f"phase differences (ipd) of real coefficients: expected mask = 'complex', not {self.mask!r}"
+            )
+        if self.spatial.combine == "filter-and-sum":
+            raise ValueError(f"filter-and-sum with mask {self.mask!r}: expected 'complex', which can turn phases")
+
+    @property
+    def levels(self) -> int:
+        """Features that show how loud the coefficients of a microphone are."""
+        return self.filterbank.filters // 2 if self.mask == "complex" else self.filterbank.filters
 
 
-class TasNet(Streaming):
-    """Sources of a one-microphone mixture.
-
-    Shape: `[B, 1, n]` to `[B, sources, n]`, `delay` samples behind the input. A block of `step` is a multiple of the
-    hop; the whole-signal call takes any length.
-    """
-
-    mics = 1
+class TasNet(Network):
+    """Sources of a mixture, at the reference microphone."""
 
     def __init__(self, config: TasNetConfig) -> None:
         super().__init__()
         self.config = config
-        bank = config.filterbank
-        features = bank.filters // 2 if config.mask == "complex" else bank.filters
+        bank, spatial, is_complex = config.filterbank, config.spatial, config.mask == "complex"
+        self.reference = spatial.reference if spatial else 0
+        self.sums_mics = spatial is not None and spatial.combine == "filter-and-sum"
+        inputs = spatial.width(bank.filters, config.levels) if spatial else config.levels
+        outputs = config.sources * bank.filters * (spatial.masks if spatial else 1)
         self.frames = Frames(bank.frame, bank.hop)
-        self.filterbank = Filterbank(bank)
-        self.separator = TCN(
-            config.separator, features, config.sources * bank.filters, quiet_start=config.mask == "complex"
-        )
+        self.filterbank = Filterbank(bank, config.sample_rate)
+        self.spatial = SpatialFeatures(spatial, bank.filters, is_complex) if spatial else None
+        self.separator = make_separator(config.separator, inputs, outputs, config.sources, quiet_start=is_complex)
         self.overlap_add = OverlapAdd(bank.window, bank.hop)
 
     @property
+    def mics(self) -> int:
+        return self.config.spatial.mics if self.config.spatial else 1
+
+    @property
+    def hop(self) -> int:
+        return self.config.filterbank.hop
+
+    @property
     def delay(self) -> int:
-        """Samples by which the output stream runs behind the input stream."""
         return self.config.filterbank.delay
 
     @property
     def latency(self) -> int:
-        """Algorithmic latency in samples: from a sample's arrival to the moment its output is complete."""
         return self.config.filterbank.window
 
+    @property
+    def future(self) -> tuple[str, ...]:
+        return future_parts(self.config.separator)
+
     def init_state(self, batch: int = 1) -> State:
+        refuse_future(self, self.future)
+        return self.begin(batch, self.mics)
+
+    def begin(self, batch: int, mics: int) -> State:
+        memory = () if self.future else self.separator.init_state(batch)
         overlap = self.overlap_add.init_state(batch * self.config.sources)
-        return self.frames.init_state(batch), self.separator.init_state(batch), overlap
+        return self.frames.init_state(batch * mics), memory, overlap
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         batch, mics, _ = x.shape
         if mics != self.mics:
             raise ValueError(f"a mixture of {mics} microphones: this network takes {self.mics}")
         past, memory, overlap = state
-        frames, past = self.frames.step(x[:, 0], past)
-        y, memory = self.frame_step(frames, memory)  # [B, T, S, window]
+        frames, past = self.frames.step(x.flatten(0, 1), past)
+        y, memory = self.frame_step(frames.unflatten(0, (batch, mics)).transpose(1, 2), memory)  # [B, T, S, window]
         samples, overlap = self.overlap_add.step(y.transpose(1, 2).flatten(0, 1), overlap)
         return samples.unflatten(0, (batch, self.config.sources)), (past, memory, overlap)
 
-    def forward(self, x: Tensor) -> Tensor:
-        samples = x.shape[-1]
-        padded = torch.nn.functional.pad(x, (0, -samples % self.config.filterbank.hop))
-        return super().forward(padded)[..., :samples]
-
     def frame_step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        """Frames of the mixture `[B, T, frame]` to frames of the sources `[B, T, S, window]`: what is exported."""
-        coefficients = self.filterbank.encode(frames)
+        """Frames of the mixture `[B, T, M, frame]` to frames of the sources `[B, T, S, window]`: what is exported."""
+        coefficients = self.filterbank.encode(frames)  # [B, T, M, N]
+        reference = coefficients[..., self.reference, :]
         if self.config.mask != "complex":
-            coefficients = coefficients.relu()
-        mask, state = self.separator.step(self.features(coefficients), state)
-        masked = self.apply_mask(coefficients[:, :, None], mask.unflatten(-1, (self.config.sources, -1)))
-        return self.filterbank.decode(masked), state
-
-    def features(self, coefficients: Tensor) -> Tensor:
-        """What the separator sees of the coefficients."""
-        if self.config.mask != "complex":
-            return coefficients
-        real, imaginary = coefficients.chunk(2, dim=-1)
-        return (real.square() + imaginary.square() + MAGNITUDE_FLOOR).pow(COMPRESSION / 2)
+            reference = self.filterbank.activate(reference, frames[..., self.reference, :])
+        features = compressed_magnitudes(reference) if self.config.mask == "complex" else reference
+        if self.spatial is not None:
+            features = self.spatial(features, coefficients)
+        if self.future:  # everything at once
+            masks = self.separator(features)
+        else:
+            masks, state = self.separator.step(features, state)
+        masks = masks.unflatten(-1, (self.config.sources, -1))
+        if self.sums_mics:
+            masks = masks.unflatten(-1, (self.mics, -1))  # [B, T, S, M, N]
+            filtered = complex_product(coefficients[:, :, None], *masks.chunk(2, dim=-1)).sum(-2)
+            return self.filterbank.decode(reference[:, :, None] + filtered), state
+        return self.filterbank.decode(self.apply_mask(reference[:, :, None], masks)), state
 
     def apply_mask(self, coefficients: Tensor, mask: Tensor) -> Tensor:
-        """Masked coefficients of every source."""
+        """Masked coefficients of every source. A complex mask is what is to be added to one: zero passes everything."""
         if self.config.mask == "sigmoid":
             return coefficients * mask.sigmoid()
         if self.config.mask == "relu":
             return coefficients * mask.relu()
-        real, imaginary = coefficients.chunk(2, dim=-1)
-        mask_real, mask_imaginary = mask.chunk(2, dim=-1)
-        mask_real = mask_real + 1
-        return torch.cat(
-            [real * mask_real - imaginary * mask_imaginary, real * mask_imaginary + imaginary * mask_real], dim=-1
-        )
+        real, imaginary = mask.chunk(2, dim=-1)
+        return complex_product(coefficients, real + 1, imaginary)
+
+
+def complex_product(coefficients: Tensor, mask_real: Tensor, mask_imaginary: Tensor) -> Tensor:
+    """Coefficients `[..., 2 * bins]`, real parts first, times a mask given as `[..., bins]` twice."""
+    real, imaginary = coefficients.chunk(2, dim=-1)
+    return torch.cat(
+        [real * mask_real - imaginary * mask_imaginary, real * mask_imaginary + imaginary * mask_real], dim=-1
+    )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from edge_sdk.contract import from_plain, to_plain
+from models.fasnet import FaSNet, FaSNetConfig, FaSNetTAC, FaSNetTACConfig
+from models.layers.dual_path import DualPathConfig
+from models.layers.filter_and_sum import FilterAndSumConfig
 from models.layers.filterbanks import FilterbankConfig
 from models.layers.tcn import TCNConfig
+from models.multichannel import SpatialConfig
+from models.network import Network
 from models.tasnet import TasNet, TasNetConfig
 
-PRESETS: dict[str, TasNetConfig] = {
+NetworkConfig: TypeAlias = TasNetConfig | FaSNetConfig | FaSNetTACConfig
+
+PRESETS: dict[str, NetworkConfig] = {
     # Luo & Mesgarani (2019), table II, best causal row: 8 kHz, 2 ms windows.
     "conv-tasnet-paper": TasNetConfig(sources=2, sample_rate=8_000, separator=TCNConfig(norm="cumulative")),
     # The same at 16 kHz for two talkers, at the size of a Raspberry Pi core: 4 ms windows.
@@ -31,30 +38,80 @@ PRESETS: dict[str, TasNetConfig] = {
         filterbank=FilterbankConfig(window=128, hop=64, context=384, filters=514, start="stft"),
         separator=TCNConfig(bottleneck=128, hidden=256, skip=0, blocks=7, repeats=2),
     ),
+    # Two talkers at one microphone: 32 ms of analysis at 16 ms of latency.
+    "separate-2spk-edge": TasNetConfig(
+        sources=2,
+        mask="complex",
+        filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
+        separator=TCNConfig(bottleneck=160, hidden=320, skip=0, blocks=6, repeats=3),
+    ),
+    # Two talkers at four microphones, as on a ReSpeaker 4-mic array: the same frames, a filter per microphone and bin.
+    "array4-2spk-edge": TasNetConfig(
+        sources=2,
+        mask="complex",
+        filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
+        separator=TCNConfig(bottleneck=128, hidden=320, skip=0, blocks=7, repeats=2),
+        spatial=SpatialConfig(mics=4, combine="filter-and-sum"),
+    ),
+    # The same at six microphones.
+    "array6-2spk-edge": TasNetConfig(
+        sources=2,
+        mask="complex",
+        filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
+        separator=TCNConfig(bottleneck=128, hidden=256, skip=0, blocks=7, repeats=2),
+        spatial=SpatialConfig(mics=6, combine="filter-and-sum"),
+    ),
+    # Two talkers at up to eight microphones, one set of weights for any number: filters of 16 ms at 9 ms of latency.
+    "fasnet-tac-edge": FaSNetTACConfig(
+        mics=8,
+        beamformer=FilterAndSumConfig(window=128, hop=64, context=256, alignment=16),
+        separator=TCNConfig(bottleneck=64, hidden=128, skip=0, blocks=6, repeats=3),
+    ),
+    # Luo et al. (2020), but causal: LSTMs of one direction, and of the 32 ms of filters 1 ms lies in the future.
+    "fasnet-tac-paper": FaSNetTACConfig(
+        mics=6,
+        beamformer=FilterAndSumConfig(window=64, hop=32, context=512, alignment=16),
+        tac=384,
+        separator=DualPathConfig(bottleneck=64, hidden=128, chunk=50, blocks=4),
+    ),
+    # Two stages, after Luo, Ceolini et al. (2019): their windows of 4 ms and filters of 32 ms.
+    "fasnet-paper": FaSNetConfig(mics=6, beamformer=FilterAndSumConfig(window=64, hop=32, context=512, alignment=16)),
+}
+
+# Name in plain data: configuration and network.
+ARCHITECTURES: dict[str, tuple[type[NetworkConfig], type[Network]]] = {
+    "tasnet": (TasNetConfig, TasNet),
+    "fasnet": (FaSNetConfig, FaSNet),
+    "fasnet-tac": (FaSNetTACConfig, FaSNetTAC),
 }
 
 
-def preset(name: str) -> TasNetConfig:
+def preset(name: str) -> NetworkConfig:
     """The configuration of that name."""
     if name not in PRESETS:
         raise ValueError(f"unknown network {name!r}: expected one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
-def build(config: TasNetConfig) -> TasNet:
+def build(config: NetworkConfig) -> Network:
     """The network of a configuration, newly initialized."""
-    return TasNet(config)
+    return ARCHITECTURES[architecture(config)][1](config)
 
 
-def config_to_dict(config: TasNetConfig) -> dict[str, Any]:
+def architecture(config: NetworkConfig) -> str:
+    """The name of the architecture a configuration is of."""
+    return next(name for name, (kind, _) in ARCHITECTURES.items() if kind is type(config))
+
+
+def config_to_dict(config: NetworkConfig) -> dict[str, Any]:
     """Plain data that `config_from_dict` turns back, with the name of the architecture."""
-    return {"architecture": "tasnet", **to_plain(config)}
+    return {"architecture": architecture(config), **to_plain(config)}
 
 
-def config_from_dict(data: dict[str, Any]) -> TasNetConfig:
+def config_from_dict(data: dict[str, Any]) -> NetworkConfig:
     """The configuration kept as plain data; `ValueError` for anything unknown in it."""
     data = dict(data)
-    architecture = data.pop("architecture", None)
-    if architecture != "tasnet":
-        raise ValueError(f"unknown architecture {architecture!r}: expected 'tasnet'")
-    return from_plain(TasNetConfig, data)
+    name = data.pop("architecture", None)
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {name!r}: expected one of {', '.join(map(repr, ARCHITECTURES))}")
+    return from_plain(ARCHITECTURES[name][0], data)

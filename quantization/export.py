@@ -7,41 +7,48 @@ import os
 from typing import Any
 
 from edge_sdk.contract import Manifest
-from models.tasnet import TasNet
+from models.network import Network
+from models.zoo import architecture
 from quantization.artifact import Artifact
 from quantization.silence import silence
-from quantization.step_graph import StepGraph
+from quantization.step_graph import step_graph
+from quantization.step_graph.graph import StepGraph
 
 SIGNATURE = "step"
 
 
-def export(network: TasNet, name: str, frames_per_step: int = 1, provenance: dict[str, Any] | None = None) -> Artifact:
+def export(network: Network, name: str, frames_per_step: int = 1, provenance: dict[str, Any] | None = None) -> Artifact:
     """The network's step as a TFLite model in float32.
 
     `frames_per_step` trades latency for throughput. Not proved yet: see `quantization.parity.check`.
     """
-    graph, bank = StepGraph(network.cpu().eval(), frames_per_step), network.config.filterbank
+    graph = step_graph(network.cpu().eval(), frames_per_step)
     model = convert(graph)
+    frame, filters = graph.inputs["frames"].shape[-1], graph.filter_and_sum
+    window = network.latency - (filters.alignment if filters else 0)
     manifest = Manifest(
         name=name,
         version="1",
-        architecture="tasnet",
+        architecture=architecture(network.config),
         recipe="float32",
         sample_rate=network.config.sample_rate,
         mics=network.mics,
         sources=network.config.sources,
-        window=bank.window,
-        hop=bank.hop,
-        context=bank.context,
+        window=window,
+        hop=network.hop,
+        context=frame - window,
         frames_per_step=frames_per_step,
-        latency=bank.window + (frames_per_step - 1) * bank.hop,
+        latency=network.latency + (frames_per_step - 1) * network.hop,
         size=len(model),
         sha256=hashlib.sha256(model).hexdigest(),
-        macs=graph.macs_per_frame() * network.config.sample_rate // bank.hop,
+        macs=graph.macs_per_frame() * network.config.sample_rate // network.hop,
         carries=graph.carries,
         delays=graph.delays,
         signature=SIGNATURE,
+        output=graph.output,
         provenance=provenance or {},
+        filter_and_sum=filters,
+        schema=2 if filters else 1,
     )
     return Artifact(manifest, model)
 

@@ -16,7 +16,7 @@ import torch
 from edge_sdk import Separator
 from edge_sdk.audio.wav import read_wav
 from edge_sdk.errors import ParityError
-from models.tasnet import TasNet
+from models.network import Network
 from quantization.artifact import Artifact
 from quantization.recipes import get_recipe
 
@@ -33,7 +33,7 @@ class Parity:
     mixture: str
 
 
-def check(network: TasNet, artifact: Artifact, mixture: Path | None = None) -> Parity:
+def check(network: Network, artifact: Artifact, mixture: Path | None = None) -> Parity:
     """How close the model comes to its network; `ParityError` where that is below the floor of its recipe."""
     samples, name = load_mixture(mixture, network)
     whole = run_whole(network, samples)
@@ -60,26 +60,49 @@ def record(parity: Parity) -> dict[str, object]:
     return asdict(parity)
 
 
-def load_mixture(path: Path | None, network: TasNet) -> tuple[np.ndarray, str]:
-    """A mixture at the network's rate, `[mics, n]`: the given file, or the one that comes with the package."""
+def load_mixture(path: Path | None, network: Network) -> tuple[np.ndarray, str]:
+    """A mixture at the network's rate, `[mics, n]`: the given file, or the one that comes with the package.
+
+    That one is mono; for several microphones it is spread over them.
+    """
     rate = network.config.sample_rate
     if path is not None:
         return read_wav(path, rate, network.mics)[0], path.name
     with as_file(files("quantization") / "assets" / "mixture.flac") as shipped:
-        return np.repeat(read_wav(shipped, rate, 1)[0], network.mics, axis=0), shipped.name
+        return over_microphones(read_wav(shipped, rate, 1)[0], network.mics), shipped.name
+
+
+def over_microphones(mixture: np.ndarray, mics: int) -> np.ndarray:
+    """A mono mixture `[1, n]` as a small array might hear it, `[mics, n]`, float32, the same every time.
+
+    From one microphone to the next it arrives a sample later, up to three, and half a decibel weaker; 10 ms after it
+    comes an echo from the other side, 6 dB down; noise of its own in every microphone lies 50 dB below the mixture.
+    That is enough for every microphone, pair and bin to count in the output.
+    """
+    if mics == 1:
+        return mixture
+    rng, samples, echo = np.random.default_rng(0), mixture.shape[1], 160
+    padded = np.pad(mixture[0], (echo + 3, 0))
+    heard = []
+    for mic in range(mics):
+        late = mic % 4
+        direct, reflected = (padded[echo + 3 - by :][:samples] for by in (late, echo + 3 - late))
+        noise = np.sqrt(np.mean(mixture**2)) * 10 ** (-50 / 20) * rng.standard_normal(samples)
+        heard.append(10 ** (-0.5 * mic / 20) * (direct + 0.5 * reflected) + noise)
+    return np.stack(heard).astype(np.float32)
 
 
 @torch.no_grad()
-def run_whole(network: TasNet, samples: np.ndarray) -> np.ndarray:
+def run_whole(network: Network, samples: np.ndarray) -> np.ndarray:
     """The network's output stream over the whole mixture, `[S, n]`."""
     out: np.ndarray = network(torch.from_numpy(samples)[None])[0].numpy()
     return out
 
 
 @torch.no_grad()
-def run_steps(network: TasNet, samples: np.ndarray, frames_per_step: int) -> np.ndarray:
+def run_steps(network: Network, samples: np.ndarray, frames_per_step: int) -> np.ndarray:
     """The network's output stream block by block, `[S, n]`."""
-    hop, state, out = network.config.filterbank.hop, network.init_state(1), []
+    hop, state, out = network.hop, network.init_state(1), []
     padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % (hop * frames_per_step))))
     for block in torch.from_numpy(padded)[None].split(hop * frames_per_step, dim=-1):
         y, state = network.step(block, state)

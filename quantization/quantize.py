@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edge_sdk.errors import EdgeError
 from quantization.artifact import Artifact
 from quantization.recipes import get_recipe
 
-WEIGHTS = {"float16": "float16", "dynamic_int8": "int8"}
+# Types of weights that a recipe leaves: every pointwise layer has one of them afterwards.
+WEIGHTS = {"float16": ("float16",), "dynamic_int8": ("int8", "float16")}
 
 
 def quantize(artifact: Artifact, recipe: str, name: str) -> Artifact:
@@ -25,28 +28,28 @@ def quantize(artifact: Artifact, recipe: str, name: str) -> Artifact:
         if narrow != layers:
             raise EdgeError(
                 f"{recipe} changed {narrow} of {layers} pointwise layers of {artifact.manifest.name}; "
-                "its scopes no longer match the names in quantization/step_graph.py"
+                "its scopes no longer match the names in quantization/step_graph"
             )
     return quantized
 
 
 def pointwise_layers(model: bytes) -> int:
-    """1x1 convolutions in a model."""
-    details = tensor_and_op_names(model)[1]
-    return sum(op == "CONV_2D" for op in details)
+    """1x1 convolutions in a model; those of several frames that share their weights count once."""
+    _, ops = tensors_and_ops(model)
+    return len({int(op["inputs"][1]) for op in ops if op["op_name"] == "CONV_2D"})
 
 
-def narrow_weights(model: bytes, dtype: str) -> int:
-    """Matrices of that type in a model."""
-    return sum(kind == dtype for kind in tensor_and_op_names(model)[0])
+def narrow_weights(model: bytes, dtypes: tuple[str, ...]) -> int:
+    """Matrices of those types in a model."""
+    tensors, _ = tensors_and_ops(model)
+    return sum(len(tensor["shape"]) == 4 and tensor["dtype"].__name__ in dtypes for tensor in tensors)
 
 
-def tensor_and_op_names(model: bytes) -> tuple[list[str], list[str]]:
-    """Types of the tensors of four dimensions and names of the operators, undelegated."""
+def tensors_and_ops(model: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What an interpreter says of the tensors and of the operators, undelegated."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
         model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     )
-    kinds = [d["dtype"].__name__ for d in interpreter.get_tensor_details() if len(d["shape"]) == 4]
-    return kinds, [op["op_name"] for op in interpreter._get_ops_details()]
+    return interpreter.get_tensor_details(), interpreter._get_ops_details()

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.contract import Bundle, read_bundle
-from models.tasnet import TasNet
+from models.layers.filter_and_sum import FilterAndSumConfig
+from models.network import Network
 from tests.disks import full_disk
+from tests.quantization.filter_networks import filter_network
 from tests.quantization.networks import network
 
 __all__ = ["full_disk"]  # a fixture
 
 # name: norm, mask, sources, frames per step. "tiny" has a context and one memory, "carry" has all memories there are.
-KINDS = {"tiny": ("frame", "complex", 1, 1), "carry": ("cumulative", "relu", 2, 3)}
+KINDS = {"tiny": ("frame", "complex", 1, 1), "carry": ("cumulative", "relu", 2, 3), "array": ("frame", "", 2, 2)}
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +63,16 @@ def carry(exported_bundle: Callable[[str], Path]) -> Bundle:
     return read_bundle(exported_bundle("carry"))
 
 
-def small_network(kind: str) -> TasNet:
+@pytest.fixture(scope="session")
+def array(exported_bundle: Callable[[str], Path]) -> Bundle:
+    """Two sources at four microphones, filter-and-sum, two frames per step."""
+    return read_bundle(exported_bundle("array"))
+
+
+def small_network(kind: str) -> Network:
     """The network behind a bundle of `KINDS`."""
     norm, mask, sources, _ = KINDS[kind]
+    if kind == "array":
+        reach = FilterAndSumConfig(window=96, hop=48, context=40, alignment=7)
+        return filter_network("tac", norm, mics=6, reference=1, sources=sources, beamformer=reach).with_mics(4)
     return network(norm=norm, mask=mask, sources=sources, skip=0 if sources == 1 else 8)

@@ -15,7 +15,16 @@ from edge_sdk.contract.container import (
     read_header,
 )
 from edge_sdk.contract.files import write_file, write_files
-from edge_sdk.contract.manifest import NAME, SCHEMA, Carry, DelayLine, DelayLines, Manifest, manifest_from_json
+from edge_sdk.contract.manifest import (
+    NAME,
+    SCHEMA,
+    Carry,
+    DelayLine,
+    DelayLines,
+    FilterAndSum,
+    Manifest,
+    manifest_from_json,
+)
 from edge_sdk.contract.plain import canonical_json, from_plain, parse_json, to_plain
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "Carry",
     "DelayLine",
     "DelayLines",
+    "FilterAndSum",
     "Header",
     "Manifest",
     "canonical_json",

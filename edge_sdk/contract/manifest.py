@@ -10,11 +10,12 @@ from typing import Any
 from edge_sdk.contract.plain import canonical_json, from_plain, parse_json, to_plain
 from edge_sdk.errors import ManifestError
 
-SCHEMA = 1
+SCHEMA = 2  # the newest that is read here
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 MAX_FLOATS = 16 * 2**20  # 64 MiB in one tensor or ring: more than any network here, less than a small board's memory
 MAX_COUNT = 2**31 - 1
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,38 @@ class Carry:
 
     input: str
     output: str
-    shape: tuple[int, ...]
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class FilterAndSum:
+    """The model gives filters, one for every microphone, frame and source, and the host filters and sums.
+
+    A filter has `context + 1` taps, which slide over the frame of its microphone; the window of the wanted signal ends
+    `alignment` samples before the frame does, so a filter reaches that far into its future. Besides frames the model is
+    given, all as float32 with T for `frames_per_step` and microphones next to each other:
+
+    likeness  `[T, mics, context + 1]`: cosine similarity of the `reference` microphone's wanted window with every
+              window of a microphone's frame
+    shares    `[T, mics]`: 1 over the microphones that are heard in a frame, 0 for one of digital silence
+    windows   `[T, mics, context + 1, window]`: those windows themselves, for models that ask for them
+    """
+
+    alignment: int
+    reference: int = 0
+    likeness: str = "likeness"
+    shares: str = "shares"
+    windows: str | None = None
 
 
 @dataclass(frozen=True)
 class Manifest:
     """A model as the device sees it. Lengths in samples per microphone; `macs` are multiply-accumulates per second.
 
-    A step takes `frames`, float32 `[mics, frames_per_step, context + window]`, and gives `sources`, float32
-    `[sources, frames_per_step, window]`, to be overlapped and added.
+    A step takes `frames`, float32 `[mics, frames_per_step, context + window]`, and gives as `output` the windows of the
+    sources, float32 `[sources, frames_per_step, window]`, which the host overlaps and adds. With `filter_and_sum` it
+    takes frames `[frames_per_step, mics, context + window]` and gives filters `[frames_per_step, mics, sources,
+    context + 1]`, from which the host makes those windows.
     """
 
     name: str
@@ -93,7 +117,8 @@ class Manifest:
     security_epoch: int = 0
     quality: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    filter_and_sum: FilterAndSum | None = None
+    schema: int = 1  # the oldest that can say it, so that what old devices can run they can read: 2 with filter_and_sum
 
     def __post_init__(self) -> None:
         for problem in self.problems():
@@ -118,8 +143,14 @@ class Manifest:
             found.append(
                 f"window {self.window}, hop {self.hop}, context {self.context}: expected whole hops in a window"
             )
-        if self.latency != self.window + (self.frames_per_step - 1) * self.hop:
+        if self.latency != self.window + self.alignment + (self.frames_per_step - 1) * self.hop:
             found.append(f"latency {self.latency}: a window of {self.window} and the frames per step give another one")
+        if self.schema != (expected := 1 if self.filter_and_sum is None else 2):
+            found.append(f"schema {self.schema}: expected {expected} for what it says")
+        if not 0 <= self.alignment <= self.context:
+            found.append(f"alignment {self.alignment}: expected 0 to the context, {self.context}")
+        if self.filter_and_sum is not None and not 0 <= self.filter_and_sum.reference < self.mics:
+            found.append(f"reference microphone {self.filter_and_sum.reference}: expected 0 to {self.mics - 1}")
         for group in self.delays:
             if any(line.kernel < 2 or line.dilation < 1 for line in group.lines) or not group.lines:
                 found.append(f"{group.taps}: expected delay lines of two taps or more")
@@ -127,22 +158,44 @@ class Manifest:
             found.append(f"a tensor or ring of shape {bad[0]}: expected positive sizes, at most {MAX_FLOATS} numbers")
         names = [self.frames, self.output, *(n for c in self.carries for n in (c.input, c.output))]
         names += [n for group in self.delays for n in (group.taps, group.rows)]
+        if (filters := self.filter_and_sum) is not None:
+            names += [filters.likeness, filters.shares, *([] if filters.windows is None else [filters.windows])]
         if len(set(names)) < len(names):
             found.append(f"tensor names {names}: expected different ones")
         return found
 
-    def shapes(self) -> list[tuple[int, ...]]:
+    def shapes(self) -> list[Shape]:
         """Of every tensor and ring that running the model takes."""
         step = self.frames_per_step
-        found: list[tuple[int, ...]] = [
-            (self.mics, step, self.context + self.window),
-            (self.sources, step, self.window),
-        ]
-        found += [carry.shape for carry in self.carries]
+        found = [*self.inputs.values(), *self.outputs.values(), *(carry.shape for carry in self.carries)]
+        if self.filter_and_sum is not None:  # all windows of all frames: the host's work space is no larger
+            found += [(step, self.mics + self.sources, self.context + 1, self.window)]
         for group in self.delays:
             found += [(sum(max(line.depth, step) for line in group.lines), group.width)]
             found += [(sum((line.kernel - 1) * step for line in group.lines), group.width)]
         return found
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """What the model is given besides its memory."""
+        step, frame = self.frames_per_step, self.context + self.window
+        if (filters := self.filter_and_sum) is None:
+            return {self.frames: (self.mics, step, frame)}
+        lags = step, self.mics, self.context + 1
+        found = {self.frames: (step, self.mics, frame), filters.likeness: lags, filters.shares: (step, self.mics)}
+        return found if filters.windows is None else {**found, filters.windows: (*lags, self.window)}
+
+    @property
+    def outputs(self) -> dict[str, Shape]:
+        """What the model gives besides its memory."""
+        if self.filter_and_sum is None:
+            return {self.output: (self.sources, self.frames_per_step, self.window)}
+        return {self.output: (self.frames_per_step, self.mics, self.sources, self.context + 1)}
+
+    @property
+    def alignment(self) -> int:
+        """Samples of a frame that come after the wanted window."""
+        return 0 if self.filter_and_sum is None else self.filter_and_sum.alignment
 
     @property
     def block(self) -> int:
@@ -152,11 +205,18 @@ class Manifest:
     @property
     def delay(self) -> int:
         """Samples by which the output stream runs behind the input stream."""
-        return self.window - self.hop
+        return self.window - self.hop + self.alignment
+
+    def to_plain(self) -> dict[str, Any]:
+        """The plain data of its schema."""
+        plain = to_plain(self)
+        if self.schema == 1:
+            del plain["filter_and_sum"]
+        return plain
 
     def to_json(self) -> bytes:
         """Canonical JSON that `manifest_from_json` turns back."""
-        return canonical_json(to_plain(self))
+        return canonical_json(self.to_plain())
 
 
 def manifest_from_json(data: bytes, source: str = "manifest") -> Manifest:
@@ -168,8 +228,8 @@ def manifest_from_json(data: bytes, source: str = "manifest") -> Manifest:
             raise ManifestError(
                 f"{source}: manifest schema {schema} is newer than this edge-sdk reads ({SCHEMA}); update edge-sdk"
             )
-        if schema != SCHEMA:
-            raise ValueError(f"schema {schema!r}: expected {SCHEMA}")
+        if type(schema) is not int or schema < 1:
+            raise ValueError(f"schema {schema!r}: expected 1 to {SCHEMA}")
         return from_plain(Manifest, plain)
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError too
         raise ManifestError(f"{source}: not a valid manifest ({error})") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 from dataclasses import asdict, fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 LARGEST = 2**53  # whole numbers up to here are floats exactly
@@ -56,7 +56,9 @@ def to_plain(value: Any) -> dict[str, Any]:
 def from_plain(kind: type[T], data: Any) -> T:
     """A dataclass, nested ones too, from plain data.
 
-    `ValueError` names what is unknown, missing or of another type; whole numbers pass as floats, lists as tuples.
+    `ValueError` names what is unknown, missing or of another type; whole numbers pass as floats, lists as tuples, and
+    dataclasses that are made already as they are. Of several dataclasses, `A | B`, a table's `kind` chooses: each has a
+    field `kind: Literal["its name"] = "its name"`. A table without `kind` is the first of them.
     """
     if not isinstance(data, dict):
         raise ValueError(f"{kind.__name__}: expected a table of values, got {data!r}")
@@ -74,8 +76,12 @@ def from_plain(kind: type[T], data: Any) -> T:
 def convert(name: str, hint: Any, value: Any) -> Any:
     """The value as the type hint wants it."""
     if is_dataclass(hint):
-        return from_plain(hint, value)  # type: ignore[arg-type]
+        return value if isinstance(value, hint) else from_plain(hint, value)  # type: ignore[arg-type]
     origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        if value not in inner:
+            raise ValueError(f"{name} = {value!r}: expected {' or '.join(repr(known) for known in inner)}")
+        return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{name} = {value!r}: expected a list")
@@ -86,7 +92,7 @@ def convert(name: str, hint: Any, value: Any) -> Any:
     if origin is types.UnionType:
         if value is None and type(None) in inner:
             return None
-        return convert(name, next(i for i in inner if i is not type(None)), value)
+        return convert(name, chosen(name, [i for i in inner if i is not type(None)], value), value)
     if origin is dict:
         if not isinstance(value, dict):
             raise ValueError(f"{name} = {value!r}: expected a table of values")
@@ -98,3 +104,17 @@ def convert(name: str, hint: Any, value: Any) -> Any:
     if hint is not Any and type(value) is not hint:
         raise ValueError(f"{name} = {value!r}: expected a value of type {hint.__name__}")
     return value
+
+
+def chosen(name: str, hints: list[Any], value: Any) -> Any:
+    """The one of several dataclasses that a value is, or that its `kind` names."""
+    if len(hints) == 1:
+        return hints[0]
+    if made := [hint for hint in hints if isinstance(value, hint)]:
+        return made[0]
+    if not isinstance(value, dict) or "kind" not in value:
+        return hints[0]
+    kinds = {str(f.default): hint for hint in hints for f in fields(hint) if f.name == "kind"}
+    if value["kind"] not in list(kinds):  # what is no string may have no hash
+        raise ValueError(f"{name}.kind = {value['kind']!r}: expected one of {', '.join(kinds)}")
+    return kinds[value["kind"]]

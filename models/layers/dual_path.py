@@ -23,18 +23,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from models.layers.norms import future_norm, input_norm
 from models.layers.recurrent import (
     ResidualProjection,
     SegmentLSTM,
     common_position,
-    future_norm,
-    input_norm,
     lstm_state,
     output_layer,
-    refuse_future,
     run_lstm,
 )
-from models.streaming import State, Streaming
+from models.streaming import State, Streaming, refuse_future
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 `start="random"` is the filterbank of Conv-TasNet. `start="stft"` begins with the rows of a short-time Fourier
 transform whose analysis window is longer than its synthesis window and lies mostly in the past (Mauler & Martin, 2007):
 a fine frequency resolution at the delay of the short window. With a few hours of speech such a start learns several
-times faster than a random one.
+times faster than a random one. `start="gammatone"` has a gammatone filterbank as its encoder for good and learns the
+decoder alone, see `layers/gammatone.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-STARTS = ("random", "stft")
+from models.layers.gammatone import gammatone_inverse, gammatone_rows
+
+STARTS = ("random", "stft", "gammatone")
+ACTIVATIONS = ("relu", "linear", "gated")
+COMPRESSION = 0.3  # exponent of the magnitudes a separator sees; loudness as the ear grades it, roughly
+MAGNITUDE_FLOOR = 1e-8  # added to squared magnitudes: -80 dB of full scale, below it compression would amplify rounding
 
 
 @dataclass(frozen=True)
@@ -26,16 +32,21 @@ class FilterbankConfig:
     context: int = 0  # how far the encoder's frame reaches into the past beyond the window
     filters: int = 512  # coefficients of a frame (N); for an STFT start context + window + 2
     start: str = "random"
+    activation: str = "relu"  # of coefficients that real masks multiply, see `Filterbank.activate`
 
     def __post_init__(self) -> None:
         if min(self.window, self.hop, self.filters) < 1 or self.context < 0 or self.window % self.hop:
             raise ValueError(f"{self}: lengths must be positive and the window a multiple of the hop")
         if self.start not in STARTS:
             raise ValueError(f"filterbank start {self.start!r}: expected one of {', '.join(STARTS)}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"filterbank activation {self.activation!r}: expected one of {', '.join(ACTIVATIONS)}")
         if self.start == "stft" and (self.window != 2 * self.hop or self.context % 2):
             raise ValueError(f"{self}: an STFT start needs a window of two hops and an even context")
         if self.start == "stft" and self.filters != self.frame + 2:
             raise ValueError(f"{self}: an STFT start has context + window + 2 = {self.frame + 2} filters")
+        if self.start == "gammatone" and self.context:
+            raise ValueError(f"{self}: gammatone filters begin with the frame, so a gammatone start has no context")
 
     @property
     def frame(self) -> int:
@@ -51,26 +62,54 @@ class FilterbankConfig:
 class Filterbank(nn.Module):
     """Encoder `[B, T, frame] -> [B, T, filters]` and decoder `[B, T, filters] -> [B, T, window]`, both linear."""
 
-    def __init__(self, config: FilterbankConfig) -> None:
+    def __init__(self, config: FilterbankConfig, sample_rate: int) -> None:
         super().__init__()
         self.config = config
         self.encoder = nn.Linear(config.frame, config.filters, bias=False)
         self.decoder = nn.Linear(config.filters, config.window, bias=False)
+        self.gate = nn.Linear(config.frame, config.filters, bias=False) if config.activation == "gated" else None
         if config.start == "stft":
             analysis, synthesis = stft_rows(config)
             with torch.no_grad():
                 self.encoder.weight.copy_(analysis)
                 self.decoder.weight.copy_(synthesis.T)
+        if config.start == "gammatone":
+            rows = gammatone_rows(config.filters, config.frame, sample_rate)
+            del self.encoder.weight
+            self.encoder.register_buffer("weight", rows)  # no parameter: nothing trains it
+            with torch.no_grad():
+                self.decoder.weight.copy_(gammatone_inverse(rows, config.window, config.hop).T)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Coefficients of frames, in full precision whatever the rest is trained in: these are samples."""
         with torch.autocast(frames.device.type, enabled=False):
             return self.encoder(frames.float())
 
+    def activate(self, coefficients: Tensor, frames: Tensor) -> Tensor:
+        """What real masks multiply: coefficients as they are (`linear`), the positive ones (`relu`), or those times
+        another, learned share of the frame between 0 and 1 (`gated`, Luo & Mesgarani, 2018)."""
+        if self.config.activation == "linear":
+            return coefficients
+        if self.gate is None:
+            return coefficients.relu()
+        with torch.autocast(frames.device.type, enabled=False):
+            return coefficients.relu() * self.gate(frames.float()).sigmoid()
+
     def decode(self, coefficients: Tensor) -> Tensor:
         """Frames of coefficients, in full precision too."""
         with torch.autocast(coefficients.device.type, enabled=False):
             return self.decoder(coefficients.float())
+
+
+def squared_magnitudes(coefficients: Tensor) -> Tensor:
+    """Of complex coefficients, real parts first and imaginary ones after, above the floor: `[..., bins]`."""
+    real, imaginary = coefficients.chunk(2, dim=-1)
+    return real.square() + imaginary.square() + MAGNITUDE_FLOOR
+
+
+def compressed_magnitudes(coefficients: Tensor) -> Tensor:
+    """Magnitudes of complex coefficients, compressed as hearing does, `[..., 2 * bins]` to `[..., bins]`."""
+    return squared_magnitudes(coefficients).pow(COMPRESSION / 2)
 
 
 def asymmetric_windows(config: FilterbankConfig) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,11 @@
-"""Normalizations that need no future and stay the same after hours.
+"""Normalizations that need no future and stay the same after hours; and one for teachers, which needs it.
 
 None has a gain or bias of its own: a linear layer follows each of them and holds both.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from models.streaming import State, Streaming
 
 EPS = 1e-5
+GLOBAL_EPS = 1e-8  # of the published global layer norm
 NORMS = ("frame", "batch", "cumulative")
 
 
@@ -78,6 +81,16 @@ class CumulativeNorm(Streaming):
         return (x - mean) * (square - mean.square() + EPS).clamp(min=EPS).rsqrt(), (running, count)
 
 
+class GlobalNorm(Streaming):
+    """Zero mean and unit variance over everything but the batch, gLN of Luo & Mesgarani (2019): for teachers.
+
+    Its one block is the whole sequence: what has such a norm must refuse to stream. Shape: `[B, ...]` to the same.
+    """
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return nn.functional.layer_norm(x, x.shape[1:], eps=GLOBAL_EPS), state
+
+
 def running_mean_weights(count: Tensor, frames: int, horizon: int) -> tuple[Tensor, Tensor]:
     """How much of the past mean, `[B, T]`, and of each new frame, `[B, T, T]`, is in each of the new running means.
 
@@ -102,3 +115,15 @@ def make_norm(kind: str, channels: int, horizon: int) -> Streaming:
         return CumulativeNorm(horizon)
     future = " (it averages over the future, so it cannot stream)" if kind in ("global", "gLN") else ""
     raise ValueError(f"norm {kind!r}{future}: expected one of {', '.join(NORMS)}")
+
+
+def input_norm(config: Any, channels: int) -> Streaming:
+    """The norm that the fields `causal`, `norm` and `horizon` of a configuration ask for."""
+    if config.norm == "global" and not config.causal:
+        return GlobalNorm()
+    return make_norm(config.norm, channels, config.horizon)
+
+
+def future_norm(config: Any) -> tuple[str, ...]:
+    """The norm of a configuration, if it needs the future."""
+    return ("global norm",) if config.norm == "global" else ()

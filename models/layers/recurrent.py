@@ -10,15 +10,13 @@ An exported step is these lines once per frame, with `h` and `c` coming in and g
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from models.layers.norms import make_norm
-from models.streaming import State, Streaming
-
-GLOBAL_EPS = 1e-8  # of the published global layer norm
+from models.layers.norms import future_norm, input_norm
+from models.streaming import State, Streaming, refuse_future
 
 
 @dataclass(frozen=True)
@@ -42,37 +40,6 @@ class StackedLSTMConfig:
     def future(self) -> tuple[str, ...]:
         """The parts that need the future."""
         return () if self.causal else ("LSTMs of both directions", *future_norm(self))
-
-
-class GlobalNorm(nn.Module):
-    """Zero mean and unit variance over everything but the batch, gLN of Luo & Mesgarani (2019): for teachers.
-
-    Not a streaming layer: its statistics are those of the whole sequence. Shape: `[B, ...]` to the same.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.layer_norm(x, x.shape[1:], eps=GLOBAL_EPS)
-
-
-def input_norm(config: Any, channels: int) -> nn.Module:
-    """The norm that the fields `causal`, `norm` and `horizon` of a configuration ask for."""
-    if config.norm == "global" and not config.causal:
-        return GlobalNorm()
-    return make_norm(config.norm, channels, config.horizon)
-
-
-def future_norm(config: Any) -> tuple[str, ...]:
-    """The norm of a configuration, if it needs the future."""
-    return ("global norm",) if config.norm == "global" else ()
-
-
-def refuse_future(layer: nn.Module, parts: tuple[str, ...]) -> None:
-    """`ValueError` that names the layer and its parts that need the future, if there are any."""
-    if parts:
-        raise ValueError(
-            f"{type(layer).__name__} cannot stream: {', '.join(parts)} need the future; "
-            "call it on whole signals, or set causal = true"
-        )
 
 
 def output_layer(inputs: int, outputs: int, quiet_start: bool, bias: bool = True) -> nn.Linear:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.dual_path import CausalBlock, DualPathConfig, OfflineBlock, chunks, joined
-from models.layers.norms import EPS, FrameNorm
-from models.layers.recurrent import common_position, input_norm
+from models.layers.norms import EPS, FrameNorm, input_norm
+from models.layers.recurrent import common_position
 from models.layers.tcn import TCNBlock, TCNConfig
 from models.streaming import Chain, State, Streaming
 

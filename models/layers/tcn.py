@@ -1,14 +1,20 @@
-"""Temporal convolutional network: stacked dilated depthwise-separable blocks (Luo & Mesgarani, 2019)."""
+"""Temporal convolutional network: stacked dilated depthwise-separable blocks (Luo & Mesgarani, 2019).
+
+The form that is not causal, whose filters look ahead as far as back, is here to train teachers and for checkpoints of
+others; it takes whole signals and refuses to stream.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from models.layers.norms import make_norm
-from models.streaming import State, Streaming
+from models.layers.norms import future_norm, input_norm
+from models.streaming import State, Streaming, refuse_future
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,26 @@ class TCNConfig:
     kernel: int = 3  # taps of a depthwise convolution (P)
     blocks: int = 8  # blocks in a repeat, dilations 1, 2, 4, ... (X)
     repeats: int = 3  # (R)
-    norm: str = "frame"
+    norm: str = "frame"  # "global" where it is not causal
     horizon: int = 4000  # frames a cumulative norm remembers
+    causal: bool = True  # False: as the best published ones, to train a teacher
+    shift: bool = False  # the published norms' bias before a depthwise convolution, see `TCNBlock`
+    kind: Literal["tcn"] = "tcn"
 
     def __post_init__(self) -> None:
         sizes = (self.bottleneck, self.hidden, self.blocks, self.repeats)
         if min(sizes) < 1 or self.skip < 0 or self.kernel < 2:
             raise ValueError(f"{self}: sizes must be positive (skip may be 0) and a kernel has two taps or more")
-        make_norm(self.norm, 1, self.horizon)  # refuses unknown norms and horizons
+        if not self.causal and self.kernel % 2 == 0:
+            raise ValueError(
+                f"kernel = {self.kernel}: filters that look ahead as far as back have an odd number of taps"
+            )
+        input_norm(self, 1)  # refuses unknown norms and horizons
+
+    @property
+    def future(self) -> tuple[str, ...]:
+        """The parts that need the future."""
+        return () if self.causal else ("depthwise convolutions", *future_norm(self))
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -55,10 +73,24 @@ class CausalDepthwise(Streaming):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         frames = x.shape[1]
         rows = torch.cat([state, x], dim=1)
-        y = self.bias + sum(
+        return self.filtered(rows, frames), rows[:, frames:]
+
+    def filtered(self, rows: Tensor, frames: int) -> Tensor:
+        """So many frames from them and `(kernel - 1) * dilation` more."""
+        return self.bias + sum(
             self.weight[tap] * rows[:, tap * self.dilation : tap * self.dilation + frames] for tap in range(self.kernel)
         )
-        return y, rows[:, frames:]
+
+
+class CentredDepthwise(CausalDepthwise):
+    """The same with as many taps on the future as on the past: its one block is the whole sequence, between silence."""
+
+    def init_state(self, batch: int = 1) -> State:
+        return ()
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        ahead = (self.kernel - 1) * self.dilation // 2
+        return self.filtered(pad(x, (0, 0, ahead, ahead)), x.shape[1]), state
 
 
 class TCNBlock(Streaming):
@@ -66,6 +98,10 @@ class TCNBlock(Streaming):
 
     Shape: `[B, T, bottleneck]` to `[B, T, bottleneck + skip]`. State: first norm, delay line, second norm.
     A batch norm stands before its activation, so that it folds into the layer before it; others after, as in the paper.
+
+    The published norms have a gain and a bias. Both go into the linear layer after a norm, and a gain goes into a
+    depthwise convolution; but a bias does not, not where a stream begins, since silence stands there without it. That
+    one is `shift`, added before the convolution if the configuration says so: for checkpoints of others.
     """
 
     def __init__(self, config: TCNConfig, dilation: int) -> None:
@@ -74,10 +110,12 @@ class TCNBlock(Streaming):
         self.bottleneck = config.bottleneck
         self.expand = nn.Linear(config.bottleneck, config.hidden)
         self.prelu1 = nn.PReLU()
-        self.norm1 = make_norm(config.norm, config.hidden, config.horizon)
-        self.depthwise = CausalDepthwise(config.hidden, config.kernel, dilation)
+        self.norm1 = input_norm(config, config.hidden)
+        self.shift = nn.Parameter(torch.zeros(config.hidden)) if config.shift else None
+        depthwise = CausalDepthwise if config.causal else CentredDepthwise
+        self.depthwise = depthwise(config.hidden, config.kernel, dilation)
         self.prelu2 = nn.PReLU()
-        self.norm2 = make_norm(config.norm, config.hidden, config.horizon)
+        self.norm2 = input_norm(config, config.hidden)
         self.project = nn.Linear(config.hidden, config.bottleneck + config.skip)
 
     def init_state(self, batch: int = 1) -> State:
@@ -86,6 +124,8 @@ class TCNBlock(Streaming):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         norm1, delay, norm2 = state
         y, norm1 = self.activate(self.expand(x), self.prelu1, self.norm1, norm1)
+        if self.shift is not None:
+            y = y + self.shift
         y, delay = self.depthwise.step(y, delay)
         y, norm2 = self.activate(y, self.prelu2, self.norm2, norm2)
         return self.project(y), (norm1, delay, norm2)
@@ -107,7 +147,7 @@ class TCN(Streaming):
     def __init__(self, config: TCNConfig, inputs: int, outputs: int, quiet_start: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.norm = make_norm(config.norm, inputs, config.horizon)
+        self.norm = input_norm(config, inputs)
         self.bottleneck = nn.Linear(inputs, config.bottleneck)
         self.blocks = nn.ModuleList(TCNBlock(config, dilation) for dilation in config.dilations)
         self.prelu = nn.PReLU()
@@ -117,9 +157,22 @@ class TCN(Streaming):
             nn.init.zeros_(self.output.bias)
 
     def init_state(self, batch: int = 1) -> State:
-        return self.norm.init_state(batch), tuple(block.init_state(batch) for block in self.blocks)
+        refuse_future(self, self.config.future)
+        return self.begin(batch)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        refuse_future(self, self.config.future)
+        return self.run(x, state)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(x, self.begin(x.shape[0]))[0]
+
+    def begin(self, batch: int) -> State:
+        """The state before the first block, or before the whole sequence."""
+        return self.norm.init_state(batch), tuple(block.init_state(batch) for block in self.blocks)
+
+    def run(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """A block and the state after it, or the whole sequence."""
         norm, memories = state
         x, norm = self.norm.step(x, norm)
         x, after, skips = self.bottleneck(x), [], []

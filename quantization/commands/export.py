@@ -14,6 +14,9 @@ def register(commands: Any) -> None:
     export = commands.add_parser("export", help="turn a checkpoint into a float32 .tflite with its manifest")
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
     export.add_argument("--frames-per-step", type=int, default=1, help="more: faster per second, later (default: 1)")
+    export.add_argument(
+        "--mics", type=int, metavar="N", help="microphones, where the network takes any number up to its own"
+    )
     add_output(export)
     export.set_defaults(run=run_export)
     quantize = commands.add_parser("quantize", help="quantize an exported model by a named recipe")
@@ -44,17 +47,28 @@ def run_export(args: argparse.Namespace) -> int:
     network, about = load_network(args.checkpoint)
     if args.frames_per_step < 1:
         raise EdgeError(f"--frames-per-step {args.frames_per_step}: expected 1 or more")
-    return finish(args, network, export(network, args.name, args.frames_per_step, about))
+    try:
+        network = network if args.mics is None else network.with_mics(args.mics)
+        artifact = export(network, args.name, args.frames_per_step, about)
+    except ValueError as error:
+        raise EdgeError(f"{args.checkpoint}: not exported ({error})") from error
+    return finish(args, network, artifact)
 
 
 def run_quantize(args: argparse.Namespace) -> int:
+    from edge_sdk.errors import EdgeError
     from models.checkpoint import load_network
     from quantization.artifact import read_artifact
     from quantization.quantize import quantize
 
     check_output(args)
     network, _ = load_network(args.checkpoint)
-    return finish(args, network, quantize(read_artifact(args.model), args.recipe, args.name))
+    artifact = read_artifact(args.model)
+    try:
+        network = network.with_mics(artifact.manifest.mics)
+    except ValueError as error:
+        raise EdgeError(f"{args.checkpoint}: not the network that {args.model} came from ({error})") from error
+    return finish(args, network, quantize(artifact, args.recipe, args.name))
 
 
 def check_output(args: argparse.Namespace) -> None:
@@ -72,17 +86,19 @@ def check_output(args: argparse.Namespace) -> None:
 def finish(args: argparse.Namespace, network: Any, artifact: Any) -> int:
     """Prove, write, say what was written."""
     from quantization.artifact import write_artifact
+    from quantization.delegate import delegation
     from quantization.parity import check, record
 
     parity = record(check(network, artifact, args.mixture))
     manifest = replace(artifact.manifest, provenance={**artifact.manifest.provenance, "parity": parity})
-    path = write_artifact(replace(artifact, manifest=manifest), args.out, args.force)
+    path, split = write_artifact(replace(artifact, manifest=manifest), args.out, args.force), delegation(artifact.model)
     if args.json:
-        print(json.dumps({"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": parity}))
+        found = {"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": parity}
+        print(json.dumps({**found, "partitions": split.partitions, "outside": split.outside}))
     else:
         print(
             f"{path}: {manifest.recipe}, {manifest.size / 1e6:.2f} MB, latency "
             f"{1000 * manifest.latency / manifest.sample_rate:g} ms, {parity['model_db']} dB from the network "
-            f"(at least {parity['floor_db']:g} expected)"
+            f"(at least {parity['floor_db']:g} expected), XNNPACK partitions: {split.partitions}"
         )
     return 0

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.contract import HEADER_SIZE, MAX_ENVELOPE, MAX_MODEL, canonical_json, read_bundle
+from edge_sdk.contract import HEADER_SIZE, MAX_ENVELOPE, MAX_MODEL, FilterAndSum, canonical_json, read_bundle
 from edge_sdk.contract.container import LAYOUT, MAGIC
 from edge_sdk.errors import BundleError, EdgeError, ManifestError
+from edge_sdk.library import shipped_models
 from tests.edge_sdk.bundles import MODEL, as_dict, bundle_bytes, manifest, with_payload
 
 WHOLE = bundle_bytes()
@@ -80,13 +81,54 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema_asks_for_an_update(path: Path) -> None:
-    newer = canonical_json({**as_dict(), "schema": 2, "unheard_of": True})
+    newer = canonical_json({**as_dict(), "schema": 3, "unheard_of": True})
     assert "newer than this edge-sdk reads" in refused(path, with_payload(newer), ManifestError)
 
 
-@pytest.mark.parametrize("schema", [0, -1, 1.0, "1", None, True])
+@pytest.mark.parametrize("schema", [0, -1, 1.0, "1", None, True, 2])  # nothing in it needs schema 2
 def test_other_schemas_are_refused(path: Path, schema: object) -> None:
     refused(path, with_payload(canonical_json({**as_dict(), "schema": schema})), ManifestError)
+
+
+FILTERS = FilterAndSum(alignment=3, reference=1, windows="windows")
+OF_FILTERS = {"mics": 2, "latency": 51, "filter_and_sum": FILTERS, "schema": 2}
+
+
+def test_filter_and_sum_is_schema_2_and_reads_back(path: Path) -> None:
+    path.write_bytes(bundle_bytes(**OF_FILTERS))
+    m = read_bundle(path).manifest
+    assert m == manifest(**OF_FILTERS) and b'"schema":2' in m.to_json()
+    assert (m.delay, m.alignment) == (32 - 16 + 3, 3)
+    assert m.inputs == {"frames": (2, 2, 40), "likeness": (2, 2, 9), "shares": (2, 2), "windows": (2, 2, 9, 32)}
+    assert m.outputs == {"sources_out": (2, 2, 2, 9)}
+
+
+def test_what_schema_1_can_say_is_written_as_before_there_was_another() -> None:
+    assert "filter_and_sum" not in as_dict() and as_dict()["schema"] == 1
+    for shipped in shipped_models().values():
+        assert b"filter_and_sum" not in read_bundle(shipped).manifest.to_json()  # and it reads: to_json is its bytes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": 1},
+        {"filter_and_sum": None},
+        {"latency": 48},
+        {"filter_and_sum": {"alignment": 9}, "latency": 57},  # beyond the context
+        {"filter_and_sum": {"alignment": -1}, "latency": 47},
+        {"filter_and_sum": {"alignment": 3, "reference": 2}},
+        {"filter_and_sum": {"alignment": 3, "reference": -1}},
+        {"filter_and_sum": {"alignment": 3, "shares": "likeness"}},  # a name that is taken
+        {"filter_and_sum": {"alignment": 3, "windows": "frames"}},
+        {"filter_and_sum": {"alignment": 3, "unheard_of": 1}},
+        {"filter_and_sum": {}},
+        {"window": 2**16, "hop": 2**15, "context": 2**16, "latency": 2**16 + 2**15 + 3},  # all windows of a frame
+    ],
+)
+def test_filter_and_sum_that_contradicts_itself_is_refused(path: Path, change: dict[str, object]) -> None:
+    plain = json.loads(manifest(**OF_FILTERS).to_json())
+    refused(path, with_payload(canonical_json({**plain, **change})), ManifestError)
 
 
 def test_duplicate_keys_are_refused(path: Path) -> None:

@@ -18,14 +18,16 @@ def steps(interpreter: StepInterpreter, frames: np.ndarray) -> np.ndarray:
     """Sources of one step after another."""
     out = []
     for block in frames:
-        interpreter.frames[...] = block
+        interpreter.inputs["frames"][...] = block
         interpreter.step()
-        out.append(interpreter.sources.copy())
+        out.append(interpreter.output.copy())
     return np.stack(out)
 
 
 def random_frames(interpreter: StepInterpreter, count: int) -> np.ndarray:
-    return 0.1 * np.random.default_rng(0).standard_normal((count, *interpreter.frames.shape)).astype(np.float32)
+    return 0.1 * np.random.default_rng(0).standard_normal((count, *interpreter.inputs["frames"].shape)).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("name", ["tiny", "carry"])
@@ -62,7 +64,7 @@ def test_the_views_stay_where_they_are(carry: Bundle) -> None:
     interpreter = StepInterpreter(carry.manifest, carry.model)
     index = interpreter._interpreter._get_full_signature_list()["step"]["inputs"]["frames"]
     interpreter.step()
-    interpreter.frames[...] = 0.25
+    interpreter.inputs["frames"][...] = 0.25
     assert (interpreter._interpreter.get_tensor(index) == 0.25).all()
 
 
@@ -85,6 +87,27 @@ LINES = DelayLines("taps", "rows", 16, (DelayLine(3, 1), DelayLine(3, 2)))
 def test_a_model_that_does_not_fit_is_refused(carry: Bundle, change: dict[str, Any], said: str) -> None:
     with pytest.raises(ManifestError, match=f"carry: the model does not fit its manifest, {said}"):
         StepInterpreter(replace(carry.manifest, **change), carry.model)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"filter_and_sum": None, "schema": 1, "latency": 144}, "its inputs are"),
+        ({"windows": "windows"}, "its inputs are"),
+        ({"shares": "weights"}, "its inputs are"),
+        ({"mics": 3}, "frames is float32"),
+        ({"context": 41, "window": 96}, "frames is float32"),
+        ({"context": 136, "window": 48, "hop": 48, "latency": 103}, "frames is float32"),
+        ({"sources": 1}, "filters is float32"),
+    ],
+)
+def test_filters_that_do_not_fit_are_refused(array: Bundle, change: dict[str, Any], said: str) -> None:
+    m = array.manifest
+    assert m.filter_and_sum is not None
+    inside = {name: change.pop(name) for name in ("windows", "shares") if name in change}
+    filters = replace(m.filter_and_sum, **inside)
+    with pytest.raises(ManifestError, match=f"array: the model does not fit its manifest, {said}"):
+        StepInterpreter(replace(m, **{"filter_and_sum": filters, **change}), array.model)
 
 
 def test_bytes_that_are_no_model_are_refused(tiny: Bundle) -> None:

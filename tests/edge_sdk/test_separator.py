@@ -12,13 +12,13 @@ from edge_sdk.contract import Bundle
 from tests.conftest import small_network
 
 
-@pytest.fixture(params=["tiny", "carry"])
+@pytest.fixture(params=["tiny", "carry", "array"])
 def separator(request: pytest.FixtureRequest) -> Separator:
     return Separator(request.getfixturevalue(request.param))
 
 
-def noise(samples: int, seed: int = 0) -> np.ndarray:
-    return (0.1 * np.random.default_rng(seed).standard_normal((1, samples))).astype(np.float32)
+def noise(samples: int, seed: int = 0, mics: int = 1) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal((mics, samples))).astype(np.float32)
 
 
 def in_blocks(separator: Separator, x: np.ndarray, sizes: list[int]) -> np.ndarray:
@@ -33,21 +33,21 @@ def in_blocks(separator: Separator, x: np.ndarray, sizes: list[int]) -> np.ndarr
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_blocks_give_what_the_whole_gives(separator: Separator, seed: int) -> None:
-    x, rng = noise(40_000, seed), np.random.default_rng(seed)
+    x, rng = noise(40_000, seed, separator.mics), np.random.default_rng(seed)
     whole = in_blocks(separator, x, [40_000])
     sizes = [0, *(int(size) for size in rng.integers(1, 5001, 50))]
     np.testing.assert_array_equal(in_blocks(separator, x, sizes), whole)  # the steps are the same, to the last bit
 
 
 def test_single_samples_give_what_the_whole_gives(separator: Separator) -> None:
-    x = noise(500)
+    x = noise(500, mics=separator.mics)
     np.testing.assert_array_equal(in_blocks(separator, x, [1]), in_blocks(separator, x, [500]))
 
 
-@pytest.mark.parametrize("name", ["tiny", "carry"])
+@pytest.mark.parametrize("name", ["tiny", "carry", "array"])
 def test_the_stream_is_the_networks(name: str, exported_bundle: Callable[[str], Path]) -> None:
     separator, network = Separator.open(exported_bundle(name)), small_network(name)
-    x = noise(16_000)
+    x = noise(16_000, mics=separator.mics)
     with torch.no_grad():
         want = network(torch.from_numpy(x)[None])[0].numpy()
     got = in_blocks(separator, x, [997])[:, : x.shape[1]]
@@ -55,7 +55,7 @@ def test_the_stream_is_the_networks(name: str, exported_bundle: Callable[[str], 
 
 
 def test_no_sample_waits_longer_than_the_latency_and_one_waits_that_long(separator: Separator) -> None:
-    x, came_out, waits = noise(40 * separator.block), 0, []
+    x, came_out, waits = noise(40 * separator.block, mics=separator.mics), 0, []
     for arrived in range(1, x.shape[1] + 1):
         complete = separator.process(x[:, arrived - 1 : arrived]).shape[1]
         waits += [
@@ -67,12 +67,13 @@ def test_no_sample_waits_longer_than_the_latency_and_one_waits_that_long(separat
 
 def test_the_past_does_not_hear_the_future(separator: Separator) -> None:
     """Changing input sample k changes nothing in the output before sample k, delay removed."""
-    x, k = noise(3000), 1700
+    x, k, m = noise(3000, mics=separator.mics), 1700, separator.manifest
     y = separator.separate(x)
     other = x.copy()
-    other[:, k:] = noise(3000 - k, seed=9)
+    other[:, k:] = noise(3000 - k, 9, separator.mics)
     z = separator.separate(other)
-    np.testing.assert_array_equal(z[:, : k - separator.manifest.window], y[:, : k - separator.manifest.window])
+    before = k - m.window - m.alignment
+    np.testing.assert_array_equal(z[:, :before], y[:, :before])
     assert not np.array_equal(z[:, k:], y[:, k:])
 
 
@@ -89,15 +90,16 @@ def test_output_is_aligned_with_input(tiny: Bundle) -> None:
 
 @pytest.mark.parametrize("samples", [0, 1, 15, 16, 17, 47, 48, 49, 1000])
 def test_flush_gives_everything_that_went_in(separator: Separator, samples: int) -> None:
-    y = in_blocks(separator, noise(samples), [7])
+    x = noise(samples, mics=separator.mics)
+    y = in_blocks(separator, x, [7])
     assert y.shape == (separator.sources, samples + separator.delay)
-    assert separator.separate(noise(samples)).shape == (separator.sources, samples)
+    assert separator.separate(x).shape == (separator.sources, samples)
 
 
 def test_flush_and_reset_leave_a_new_separator(separator: Separator) -> None:
-    x = noise(2000)
+    x = noise(2000, mics=separator.mics)
     first = separator.separate(x)
-    separator.process(noise(777, seed=3))
+    separator.process(noise(777, 3, separator.mics))
     separator.reset()
     np.testing.assert_array_equal(separator.process(x), first_out(separator, first, 2000))
     separator.flush()
@@ -107,14 +109,14 @@ def test_flush_and_reset_leave_a_new_separator(separator: Separator) -> None:
 def first_out(separator: Separator, aligned: np.ndarray, samples: int) -> np.ndarray:
     """What `process` gave of an aligned output, the stretch before the stream included."""
     separator.reset()
-    y = separator.process(noise(samples))
+    y = separator.process(noise(samples, mics=separator.mics))
     np.testing.assert_array_equal(y[:, separator.delay :], aligned[:, : y.shape[1] - separator.delay])
     separator.reset()
     return y
 
 
 def test_what_comes_out_is_the_callers(separator: Separator) -> None:
-    x = noise(4 * separator.block)
+    x = noise(4 * separator.block, mics=separator.mics)
     first = separator.process(x)
     kept = first.copy()
     separator.process(x)
@@ -122,19 +124,19 @@ def test_what_comes_out_is_the_callers(separator: Separator) -> None:
     assert first.dtype == np.float32 and first.flags.writeable
 
 
-def test_one_microphone_needs_no_axis(separator: Separator) -> None:
-    x = noise(1000)
+def test_one_microphone_needs_no_axis(tiny: Bundle) -> None:
+    separator, x = Separator(tiny), noise(1000)
     np.testing.assert_array_equal(separator.separate(x[0]), separator.separate(x))
 
 
 def test_float64_is_converted(separator: Separator) -> None:
-    x = noise(1000)
+    x = noise(1000, mics=separator.mics)
     np.testing.assert_array_equal(separator.separate(x.astype(np.float64)), separator.separate(x))
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 30.0])
 def test_silent_clipped_and_loud_input_stays_finite(separator: Separator, level: float) -> None:
-    x = np.clip(1e3 * noise(5000), -1, 1) * np.float32(level)
+    x = np.clip(1e3 * noise(5000, mics=separator.mics), -1, 1) * np.float32(level)
     assert np.isfinite(separator.separate(x)).all()
 
 
@@ -155,8 +157,8 @@ def test_silent_clipped_and_loud_input_stays_finite(separator: Separator, level:
         (np.array([[1e30]], np.float32), "1e\\+30 times full scale"),
     ],
 )
-def test_wrong_input_is_refused_and_leaves_the_stream_as_it_was(separator: Separator, x: np.ndarray, said: str) -> None:
-    good = noise(2000)
+def test_wrong_input_is_refused_and_leaves_the_stream_as_it_was(carry: Bundle, x: np.ndarray, said: str) -> None:
+    separator, good = Separator(carry), noise(2000)
     want = separator.separate(good)
     begun = [separator.process(good[:, :1001])]
     for call in (separator.process, separator.separate):
@@ -178,7 +180,16 @@ def test_a_simulated_day_leaves_a_bounded_state(carry: Bundle) -> None:
     assert np.isfinite(y).all() and y.any()
 
 
-def test_attributes_are_the_manifests(carry: Bundle) -> None:
+def test_as_many_channels_as_microphones_are_taken(array: Bundle) -> None:
+    for channels in (1, 3, 5):
+        with pytest.raises(ValueError, match=rf"shape \[{channels}, 100\]: expected \[4, n\]"):
+            Separator(array).process(noise(100, mics=channels))
+
+
+def test_attributes_are_the_manifests(carry: Bundle, array: Bundle) -> None:
     separator, m = Separator(carry), carry.manifest
     assert (separator.sample_rate, separator.mics, separator.sources) == (16_000, 1, 2)
     assert (separator.latency, separator.delay, separator.block) == (m.window + 2 * m.hop, m.window - m.hop, 3 * m.hop)
+    separator, m = Separator(array), array.manifest
+    assert (separator.mics, separator.latency) == (4, m.window + 7 + m.hop)
+    assert (separator.delay, separator.block) == (m.window - m.hop + 7, 2 * m.hop)

@@ -15,14 +15,13 @@ from quantization.export import export
 from quantization.parity import check, difference_db
 from quantization.quantize import pointwise_layers, quantize
 from quantization.recipes import RECIPES
-from quantization.step_graph import StepGraph
+from quantization.step_graph import step_graph
 from tests.quantization.networks import network
 
+# Each norm and mask once; test_step_graph has all combinations without the converter, which takes seconds for each.
 SHAPES = [
-    ("frame", "relu", 2, 8, 1),
     ("frame", "sigmoid", 3, 0, 4),
     ("batch", "relu", 2, 8, 3),
-    ("cumulative", "relu", 2, 8, 1),
     ("cumulative", "complex", 1, 0, 4),
     ("frame", "complex", 2, 8, 8),
 ]
@@ -151,7 +150,7 @@ def test_exporting_twice_gives_the_same_bytes(trained: TasNet, exported: Artifac
 
 def test_a_network_in_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="eval"):
-        StepGraph(network().train(), 1)
+        step_graph(network().train(), 1)
 
 
 def test_difference_is_measured_in_decibels_of_energy() -> None:

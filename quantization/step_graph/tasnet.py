@@ -1,0 +1,70 @@
+"""The step of a TasNet: the arithmetic of `TasNet.frame_step`."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from models.tasnet import TasNet
+from quantization.step_graph.form import Memory
+from quantization.step_graph.graph import StepGraph, layer_macs
+from quantization.step_graph.parts import FinePointwise, Pointwise, complex_product, compressed_magnitudes, join, part
+from quantization.step_graph.separators import separator_step
+from quantization.step_graph.spatial import SpatialStep
+
+
+class TasNetStep(StepGraph):
+    """Encoder, separator and decoder over `frames_per_step` frames."""
+
+    def __init__(self, network: TasNet, frames_per_step: int) -> None:
+        super().__init__(network, frames_per_step)
+        self.mask, self.reference, self.sums_mics = network.config.mask, network.reference, network.sums_mics
+        phases = network.spatial is not None and network.spatial.phases
+        self.encoder = (FinePointwise if phases else Pointwise)(network.filterbank.encoder.weight, None)
+        gate = network.filterbank.gate
+        self.activation = network.config.filterbank.activation
+        self.gate = Pointwise(gate.weight, None) if gate is not None else None
+        self.spatial = SpatialStep(network.spatial) if network.spatial is not None else None
+        self.separator = separator_step(network.separator, frames_per_step)
+        self.decoder = Pointwise(network.filterbank.decoder.weight, None)
+        self.declare(network.config.filterbank.frame, self.separator)
+
+    def forward(self, frames: Tensor, **memory: Tensor) -> Memory:
+        coefficients = self.encode(frames)  # [T, M, N]
+        reference = coefficients[:, self.reference : self.reference + 1].reshape(self.frames, -1)
+        if self.mask != "complex":
+            reference = self.activate(reference, frames[self.reference : self.reference + 1].reshape(self.frames, -1))
+        features = compressed_magnitudes(reference) if self.mask == "complex" else reference
+        if self.spatial is not None:
+            features = self.spatial(features, coefficients)
+        masks, after = self.separator(features, memory)
+        masked = [self.masked(reference, coefficients, part(masks, s, self.sources)) for s in range(self.sources)]
+        return {"sources_out": self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1), **after}
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Frames `[M, T, frame]` to coefficients `[T, M, N]`."""
+        rows = frames[0] if self.mics == 1 else frames.permute(1, 0, 2).reshape(self.frames * self.mics, -1)
+        coefficients: Tensor = self.encoder(rows)
+        return coefficients.reshape(self.frames, self.mics, -1)
+
+    def activate(self, reference: Tensor, frames: Tensor) -> Tensor:
+        """What real masks multiply, of the reference's coefficients and frames."""
+        if self.activation == "linear":
+            return reference
+        if self.gate is None:
+            return reference.relu()
+        gate: Tensor = self.gate(frames)
+        return reference.relu() * gate.sigmoid()
+
+    def masked(self, reference: Tensor, coefficients: Tensor, mask: Tensor) -> Tensor:
+        """Coefficients of a source, `[T, N]`."""
+        if self.mask == "sigmoid":
+            return reference * mask.sigmoid()
+        if self.mask == "relu":
+            return reference * mask.relu()
+        if self.sums_mics:
+            mask = mask.reshape(coefficients.shape)
+            return reference + complex_product(coefficients, part(mask, 0, 2), part(mask, 1, 2)).sum(1)
+        return complex_product(reference, part(mask, 0, 2) + 1, part(mask, 1, 2))
+
+    def macs_per_frame(self) -> int:
+        return layer_macs(self) // self.frames
