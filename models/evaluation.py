@@ -1,111 +1,130 @@
-"""How good a separator is: SI-SDR, PESQ and STOI of its sources over a set of mixtures, beside those of the mixture."""
+"""How good a separator is: metrics of its sources over a set of mixtures, beside those of the mixture and of others."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from edge_sdk.errors import DataError
-from models.objectives import permutation_invariant, si_sdr
-from models.tasnet import TasNet
+from models.data.example import Example
+from models.metrics import METRICS, assign, measure, silent, swaps, usable
+from models.network import Network
+from models.references import Reference
+from models.summaries import summarize
+
+__all__ = ["Score", "Separate", "evaluate", "score", "separate_with", "summarize"]
 
 log = logging.getLogger(__name__)
 
 # Mixture [mics, n] to sources [S, n], both float32, the sources aligned with the mixture.
 Separate = Callable[[np.ndarray], np.ndarray]
-METRICS = ("si_sdr", "pesq", "stoi")
-RESAMPLES = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
 class Score:
-    """One mixture: means over its sources by metric, `before` of the mixture itself, `after` of what came out."""
+    """One mixture: means over its sources by metric, `before` of the mixture itself, `after` of what came out.
+
+    about: what the mixture was made of. sources: the metrics of each, those of the mixture as `NAME_mixture`.
+    references: means over the sources, by method. segments: in how many of them, and how many of those the talkers were
+    swapped, see `models.metrics.swaps`. silent: sources without sound, which count in no mean.
+    """
 
     index: int
     before: dict[str, float]
     after: dict[str, float]
+    about: dict[str, Any] = field(default_factory=dict)
+    sources: tuple[dict[str, float], ...] = ()
+    references: dict[str, dict[str, float]] = field(default_factory=dict)
+    segments: int = 0
+    swapped: int = 0
+    silent: int = 0
 
 
 def evaluate(
     separate: Separate,
-    examples: Iterable[tuple[np.ndarray, np.ndarray]],
+    examples: Iterable[Example | tuple[np.ndarray, np.ndarray]],
     sample_rate: int,
-    names: tuple[str, ...] = METRICS,
+    names: tuple[str, ...] = tuple(METRICS),
 ) -> list[Score]:
-    """The score of every `(mixture [mics, n], sources [S, n])`; outputs are matched to sources by SI-SDR."""
-    scores = []
-    for index, (mixture, sources) in enumerate(examples):
-        estimate = match(separate(mixture), sources)
-        reference = np.repeat(mixture[:1], len(sources), axis=0)
-        before, after = (metrics(y, sources, sample_rate, names) for y in (reference, estimate))
-        scores.append(Score(index, before, after))
+    """The score of every example, or pair of mixture `[mics, n]` and sources `[S, n]`; metrics as far as installed."""
+    scores = [score(separate, example, index, sample_rate, names) for index, example in enumerate(examples)]
     if not scores:
         raise DataError("the evaluation set is empty; its count must be 1 or more")
     return scores
 
 
-def match(estimate: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """The outputs in the order of the sources they belong to."""
-    if estimate.shape != sources.shape:
-        raise DataError(
-            f"the model gave sources of shape {estimate.shape}, the set holds {sources.shape}; use a fitting set"
-        )
-    ours, theirs = torch.from_numpy(estimate)[None], torch.from_numpy(sources)[None]
-    return estimate[permutation_invariant(lambda e, t: -si_sdr(e, t), ours, theirs)[1][0].numpy()]
+def score(
+    separate: Separate,
+    example: Example | tuple[np.ndarray, np.ndarray],
+    index: int,
+    sample_rate: int,
+    names: tuple[str, ...] = tuple(METRICS),
+    references: Mapping[str, Reference] | None = None,
+    positions_m: np.ndarray | None = None,
+) -> Score:
+    """The score of one mixture: of a separator and of references to show beside it.
+
+    Outputs are matched to sources by SI-SDR. The first microphone is the reference.
+    """
+    if isinstance(example, tuple):
+        mixture, sources = example
+        example = Example(mixture, sources, sources[:, np.newaxis])
+    sources, names = example.sources, usable(names, sample_rate)
+    mixture = np.repeat(example.mixture[:1], len(sources), axis=0)
+    outputs = checked(separate(example.mixture), index)
+    outputs = outputs[assign(outputs, sources)]
+    before, after = (measure(y, sources, sample_rate, names) for y in (mixture, outputs))
+    others = {}
+    for name, reference in (references or {}).items():
+        y = reference.make(example, sample_rate, positions_m)
+        others[name] = means(measure(y[assign(y, sources)], sources, sample_rate, names))
+    swapped, segments = swaps(outputs, sources, sample_rate)
+    return Score(
+        index,
+        means(before),
+        means(after),
+        example.about,
+        tuple(
+            {n: float(after[n][s]) for n in names} | {f"{n}_mixture": float(before[n][s]) for n in names}
+            for s in range(len(sources))
+        ),
+        others,
+        segments,
+        swapped,
+        int(silent(sources).sum()),
+    )
 
 
-def metrics(estimate: np.ndarray, sources: np.ndarray, sample_rate: int, names: tuple[str, ...]) -> dict[str, float]:
-    """Mean of each metric over the sources: `si_sdr` in dB always, `stoi` and `pesq` (wide band) where installed."""
-    found = {"si_sdr": float(si_sdr(torch.from_numpy(estimate), torch.from_numpy(sources)).mean())}
-    if "stoi" in names and find_spec("pystoi"):
-        from pystoi import stoi
-
-        found["stoi"] = mean(stoi(s, e, sample_rate) for e, s in zip(estimate, sources, strict=True))
-    if "pesq" in names and find_spec("pesq") and sample_rate == 16_000:
-        found["pesq"] = mean(wideband_pesq(e, s) for e, s in zip(estimate, sources, strict=True))
-    return found
+def checked(outputs: np.ndarray, index: int) -> np.ndarray:
+    """The outputs; `DataError` where they are not numbers, which no mean may hide."""
+    if not np.isfinite(outputs).all():
+        raise DataError(f"mixture {index}: the model's output holds NaN or infinite samples; train or export it again")
+    return outputs
 
 
-def wideband_pesq(estimate: np.ndarray, source: np.ndarray) -> float:
-    """PESQ-WB at 16 kHz; NaN where it finds no speech."""
-    from pesq import NoUtterancesError, pesq
-
-    try:
-        return float(pesq(16_000, source, estimate, "wb"))
-    except NoUtterancesError:
-        return float("nan")
+def means(by_source: dict[str, np.ndarray]) -> dict[str, float]:
+    """The mean over those sources that have a number; NaN where none has."""
+    return {n: float(v[~np.isnan(v)].mean()) if not np.isnan(v).all() else np.nan for n, v in by_source.items()}
 
 
-def mean(values: Iterable[float]) -> float:
-    """The mean of those that are numbers."""
-    return float(np.nanmean(list(values)))
+def reference_first(example: Example, reference: int) -> Example:
+    """The example with the microphone at which its targets are defined as the first."""
+    if reference == 0:
+        return example
+    return replace(example, mixture=first(example.mixture, reference, 0), images=first(example.images, reference, 1))
 
 
-def summarize(scores: list[Score], seed: int = 0) -> dict[str, float | int]:
-    """Means over the set; of the SI-SDR improvement also a 95 % interval (bootstrap over mixtures) and the worst."""
-    names = scores[0].after
-    summary: dict[str, float | int] = {"mixtures": len(scores)}
-    for name in names:
-        summary[f"{name}_mixture"] = round(mean(s.before[name] for s in scores), 3)
-        summary[name] = round(mean(s.after[name] for s in scores), 3)
-    gains = np.array([s.after["si_sdr"] - s.before["si_sdr"] for s in scores])
-    drawn = np.random.default_rng(seed).choice(gains, size=(RESAMPLES, len(gains))).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    summary |= {
-        "si_sdr_improvement": round(float(gains.mean()), 3),
-        "si_sdr_improvement_low": round(float(low), 3),
-        "si_sdr_improvement_high": round(float(high), 3),
-        "si_sdr_improvement_worst": round(float(gains.min()), 3),
-    }
-    return summary
+def first(x: np.ndarray, index: int, axis: int) -> np.ndarray:
+    """The array with one of its entries along an axis moved to the front."""
+    return np.concatenate([np.take(x, [index], axis), np.delete(x, index, axis)], axis)
 
 
-def separate_with(network: TasNet) -> Separate:
+def separate_with(network: Network) -> Separate:
     """The whole-signal path of a network, its delay removed."""
 
     device = next(network.parameters()).device

@@ -5,10 +5,14 @@ Results come in the order of the items and depend on nothing but them: how the w
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
+import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -19,9 +23,11 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Handle = TypeVar("Handle")  # of work that somebody else does: a future, an object reference
 
-TRIES = 3  # times an item is given to another worker after its own was lost
+TRIES = 3  # workers that an item may cost before it is given up
 AHEAD = 4  # items per worker that wait their turn: enough to keep all busy, few enough for memory
+ANSWER_S = 5.0  # within which a cluster takes a connection; Ray itself asks for minutes, then ends the process
 
 
 def spread(
@@ -34,13 +40,15 @@ def spread(
     """`function(item)` for every item, in order, with a progress bar on terminals.
 
     workers: processes on this machine, one per core by default; 0 works in this process. cluster: address of a Ray
-    cluster (`auto`, `ray://host:10001`, or `local` to start one here), which needs the extra `cluster`; the package
-    must be installed on its nodes and the files named in the items must be reachable there. `function` is a function
-    of a module, and it and the items can be pickled. An item whose worker is lost is tried again elsewhere; an error
-    that the function raises is raised here.
+    cluster (`auto`, `ray://host:10001`, or `local` to start one here of `workers` cores), which needs the extra
+    `cluster`; the package must be installed on its nodes and the files named in the items must be reachable there.
+    `function` is a function of a module, and it and the items can be pickled. An item whose worker is lost is tried
+    again elsewhere; an error that the function raises is raised here.
     """
+    if workers is not None and workers < 0:
+        raise ValueError(f"workers = {workers}: expected a number of processes, or 0 for none besides this one")
     if cluster is not None:
-        results = on_cluster(function, items, cluster)
+        results = on_cluster(function, items, cluster, workers)
     elif workers == 0 or len(items) < 2:
         results = map(function, items)
     else:
@@ -52,45 +60,50 @@ def in_processes(function: Callable[[Item], Result], items: Sequence[Item], work
     """A process pool; one that breaks (a worker killed, out of memory) is replaced, and its items are tried again."""
     done = lost = 0
     while done < len(items):
-        with ProcessPoolExecutor(workers, mp_context=WORKERS) as pool:
-            try:
-                for result in ordered(lambda item: pool.submit(function, item), items[done:], AHEAD * workers):
-                    yield result
-                    done, lost = done + 1, 0
-            except BrokenProcessPool as error:
-                lost += 1
-                if lost >= TRIES:
-                    raise EdgeError(f"{TRIES} workers in a row were lost; give them more memory or use fewer") from error
-                log.warning("a worker was lost; its work is done again")
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        # An interrupt is the parent's to answer: it ends the pool.
+        pool = ProcessPoolExecutor(workers, WORKERS, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+        try:
+            for result in in_order(pool_submit(pool, function), lambda f: f.result(), items[done:], AHEAD * workers):
+                yield result
+                done, lost = done + 1, 0
+        except BrokenProcessPool as error:
+            lost += 1
+            if lost == TRIES:
+                raise EdgeError(
+                    f"{TRIES} worker processes in a row died (killed, or out of memory); use fewer --workers, "
+                    "or --workers 0, which shows what ends them"
+                ) from error
+            log.warning("a worker process died; its work is done again")
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def ordered(
-    submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int
+def pool_submit(pool: ProcessPoolExecutor, function: Callable[[Item], Result]) -> Callable[[Item], Any]:
+    """What hands an item to a pool."""
+    return lambda item: pool.submit(function, item)
+
+
+def in_order(
+    submit: Callable[[Item], Handle], fetch: Callable[[Handle], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
-    """Results in order, with at most `ahead` items handed out beyond the one that is waited for."""
-    waiting: list[Future[Result]] = []
+    """Results in the order of the items, with at most `ahead` items handed out beyond the one that is waited for."""
+    waiting: deque[Handle] = deque()
     for item in items:
         waiting.append(submit(item))
         if len(waiting) > ahead:
-            yield waiting.pop(0).result()
+            yield fetch(waiting.popleft())
     while waiting:
-        yield waiting.pop(0).result()
+        yield fetch(waiting.popleft())
 
 
-def on_cluster(function: Callable[[Item], Result], items: Sequence[Item], address: str) -> Iterator[Result]:
-    """Ray tasks, one per item, one core each; Ray gives an item to another node when its own is lost."""
-    ray = connect(address)
-    task = ray.remote(num_cpus=1, max_retries=TRIES)(function)
-    ahead = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    waiting: list[Any] = []
-    for item in items:
-        waiting.append(task.remote(item))
-        if len(waiting) > ahead:
-            yield fetched(ray, waiting.pop(0))
-    while waiting:
-        yield fetched(ray, waiting.pop(0))
+def on_cluster(
+    function: Callable[[Item], Result], items: Sequence[Item], address: str, cores: int | None = None
+) -> Iterator[Result]:
+    """Ray tasks, one per item, one core each; Ray gives an item to another worker when its own is lost."""
+    with connected(address, cores) as ray:
+        task = ray.remote(num_cpus=1, max_retries=TRIES - 1)(function)
+        ahead = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        yield from in_order(task.remote, lambda reference: fetched(ray, reference), items, ahead)
 
 
 def fetched(ray: Any, reference: Any) -> Any:
@@ -100,21 +113,50 @@ def fetched(ray: Any, reference: Any) -> Any:
     except ray.exceptions.RayTaskError as error:
         raise error.cause if isinstance(error.cause, Exception) else error from None
     except ray.exceptions.RayError as error:
-        raise EdgeError(f"the cluster lost a task {TRIES + 1} times ({type(error).__name__}); look at its log") from error
+        raise EdgeError(
+            f"the cluster lost {TRIES} workers over one item ({type(error).__name__}); its log says why"
+        ) from error
 
 
-def connect(address: str) -> Any:
-    """Ray, connected to a cluster."""
+@contextlib.contextmanager
+def connected(address: str, cores: int | None) -> Iterator[Any]:
+    """Ray, connected to a cluster for as long as this lasts, or as the caller has connected it."""
     try:
         import ray
     except ImportError as error:
         raise EdgeError("--cluster needs Ray, which is not installed: pip install 'edge-sdk[cluster]'") from error
-    if not ray.is_initialized():
-        try:
-            ray.init(address=None if address == "local" else address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-            raise EdgeError(f"--cluster {address}: no Ray cluster answers there ({str(error).splitlines()[0]})") from error
-    return ray
+    if ray.is_initialized():
+        yield ray
+        return
+    check_answers(address)
+    here = {"num_cpus": cores, "include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
+    except (ConnectionError, ValueError, RuntimeError, OSError, SystemExit) as error:
+        raise EdgeError(f"--cluster {address}: {first_line(error)}; expected {ADDRESSES}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+ADDRESSES = "the address of a running Ray cluster (auto, ray://HOST:10001, HOST:6379), or local to start one here"
+
+
+def check_answers(address: str) -> None:
+    """`EdgeError` where `HOST:PORT` or `ray://HOST:PORT` takes no connection; other addresses are for Ray to judge."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return
+    try:
+        with socket.create_connection((host, int(port)), timeout=ANSWER_S):
+            return
+    except (OSError, ValueError, OverflowError) as error:
+        raise EdgeError(f"--cluster {address}: nothing answers there ({error}); expected {ADDRESSES}") from error
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def tracked(results: Iterable[Result], title: str, total: int) -> Iterator[Result]:

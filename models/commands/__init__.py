@@ -10,8 +10,8 @@ def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
     if find_spec("torch") is None or find_spec("safetensors") is None:
         return
-    from models.commands import simulate, simulate_set, train
+    from models.commands import import_, simulate, train
 
+    import_.register(commands)
     simulate.register(commands)
-    simulate_set.register(commands)
     train.register(commands)

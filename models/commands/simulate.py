@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.commands import simulate_set
+
 if TYPE_CHECKING:
     from models.data.rirs import RoomStore
 
@@ -36,6 +38,8 @@ def register(commands: Any) -> None:
     measured.add_argument("--array", metavar="NAME", help="what measured them (default: as the first SOFA file says)")
     add_output(measured)
     measured.set_defaults(run=run_import)
+
+    simulate_set.register(nested)
 
 
 def add_output(command: argparse.ArgumentParser) -> None:

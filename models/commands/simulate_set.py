@@ -8,14 +8,8 @@ from pathlib import Path
 from typing import Any
 
 
-def register(commands: Any) -> None:
-    """Add `set` to `simulate`, which is registered before."""
-    nested: Any = next(a for a in commands.choices["simulate"]._actions if a.dest == "what")
-    add_to(nested)
-
-
-def add_to(nested: Any) -> None:
-    """Add `set` to these subcommands."""
+def register(nested: Any) -> None:
+    """Add `set` to what `simulate` can make."""
     frozen = nested.add_parser("set", help="write down the evaluation set of a recipe; run it again to go on")
     frozen.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="its [dev] table says what is in the set")
     frozen.add_argument("--data", type=Path, required=True, help="folder that the recipe's folders are in")

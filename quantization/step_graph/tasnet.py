@@ -22,7 +22,7 @@ class TasNetStep(StepGraph):
         self.encoder = (FinePointwise if phases else Pointwise)(network.filterbank.encoder.weight, None)
         gate = network.filterbank.gate
         self.activation = network.config.filterbank.activation
-        self.gate = Pointwise(gate.weight, None) if gate is not None else None
+        self.gate_encoder = Pointwise(gate.weight, None) if gate is not None else None
         self.spatial = SpatialStep(network.spatial) if network.spatial is not None else None
         self.separator = separator_step(network.separator, frames_per_step)
         self.decoder = Pointwise(network.filterbank.decoder.weight, None)
@@ -50,9 +50,9 @@ class TasNetStep(StepGraph):
         """What real masks multiply, of the reference's coefficients and frames."""
         if self.activation == "linear":
             return reference
-        if self.gate is None:
+        if self.gate_encoder is None:
             return reference.relu()
-        gate: Tensor = self.gate(frames)
+        gate: Tensor = self.gate_encoder(frames)
         return reference.relu() * gate.sigmoid()
 
     def masked(self, reference: Tensor, coefficients: Tensor, mask: Tensor) -> Tensor:

@@ -177,7 +177,7 @@ def test_the_command_writes_the_development_set_of_a_recipe(
     corpus_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = argparse.ArgumentParser()
-    simulate_set.add_to(parser.add_subparsers())
+    simulate_set.register(parser.add_subparsers())
     recipe = write_recipe(tmp_path / "tiny.toml")
     found = []
     for name in ("a", "b"):

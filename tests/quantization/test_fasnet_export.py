@@ -10,12 +10,15 @@ import torch
 from edge_sdk import Separator
 from edge_sdk.audio.wav import read_wav, write_wav
 from edge_sdk.cli import main
-from edge_sdk.contract import Bundle, read_bundle
+from edge_sdk.contract import Bundle
+from edge_sdk.errors import ParityError
 from models.checkpoint import save_network
 from models.fasnet import FilterAndSumNetwork
+from models.zoo import build, preset
 from quantization.artifact import Artifact
 from quantization.delegate import delegation
-from quantization.parity import check, difference_db
+from quantization.export import export
+from quantization.parity import check, difference_db, load_mixture, run_whole
 from quantization.quantize import quantize
 from quantization.step_graph import step_graph
 from tests.conftest import small_network
@@ -80,12 +83,30 @@ def test_ragged_blocks_of_a_two_stage_network_are_the_network_over_the_whole(
 
 
 def test_one_partition_holds_everything_but_the_joining_of_new_rows(folder: Path, array: Bundle) -> None:
-    for model, widths in (
-        (array.model, 1),
-        *((read_bundle(folder / f"{n}.edge").model, 2) for n in ("four", "four-int8")),
-    ):
+    for model in (array.model, *((folder / f"{name}.tflite").read_bytes() for name in ("four", "four-int8"))):
         found = delegation(model)
-        assert (found.partitions, found.outside) == (1, {"CONCATENATION": widths})
+        assert found.partitions == 1 and set(found.outside) <= {"CONCATENATION"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "floor_db"), [("fasnet-tac-edge", 30), ("fasnet-tac-paper", 30), ("fasnet-paper", 25)]
+)
+def test_presets_for_four_microphones_are_their_networks_in_one_partition(name: str, floor_db: float) -> None:
+    """Untrained, which is harder on int8 than trained: small two-stage networks gained 20 dB in a minute of training."""
+    torch.manual_seed(0)
+    network = build(preset(name)).eval().with_mics(4)
+    exported = export(network, name)
+    check(network, exported)
+    samples = load_mixture(None, network)[0]
+    quantized, whole = quantize(exported, "dynamic_int8", f"{name}-int8"), run_whole(network, samples)
+    assert (
+        difference_db(whole[:, network.delay :], Separator(quantized.bundle).separate(samples)[:, : -network.delay])
+        > floor_db
+    )
+    for artifact in (exported, quantized):
+        found = delegation(artifact.model)
+        assert found.partitions == 1 and set(found.outside) <= {"CONCATENATION"}
 
 
 @pytest.mark.parametrize("recipe", ["float32", "float16", "dynamic_int8"])
@@ -104,8 +125,6 @@ def test_the_manifest_says_what_the_network_declares(array: Bundle) -> None:
 
 
 def test_the_gate_refuses_a_model_of_other_weights(array: Bundle) -> None:
-    from edge_sdk.errors import ParityError
-
     network = small_network("array")
     with torch.no_grad():
         network.separator.exchanges[1].concatenate[0].bias += 0.5

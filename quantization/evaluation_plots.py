@@ -1,0 +1,132 @@
+"""Plots of an evaluation as SVG that stands in a page and takes its colours from the page's style, light or dark."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from models.evaluation import Score
+from models.summaries import AXES, gain, ranked
+from quantization.evaluation import Results, points
+
+# Colours that nothing else has, replaced by what the page's style says.
+INK, ACCENT, QUIET = "#010101", "#020202", "#030303"
+STYLES = {INK: "currentColor", ACCENT: "var(--accent)", QUIET: "var(--quiet)"}
+RC: Any = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    **{key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
+}
+GAIN = "SI-SDR improvement, dB"
+# Of a drawing in a page: who made it, a style for the whole page, its list of fonts, and names of groups, which repeat.
+SUPERFLUOUS = (
+    re.compile(r"<metadata>.*?</metadata>", re.DOTALL),
+    re.compile(r"<style.*?</style>", re.DOTALL),
+    re.compile(r" font-family: [^;\"]*;"),
+    re.compile(r' id="[A-Za-z][\w.]*_\d+"'),
+)
+
+
+def plots(found: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """Title and SVG of every plot."""
+    import matplotlib
+
+    with matplotlib.rc_context(RC):
+        return [
+            ("All methods: means and 95 % intervals", methods(found)),
+            ("Every mixture", waterfall(scores)),
+            ("Distribution", histogram(scores)),
+            *((f"By {AXES[axis][0]}", by_axis(axis, found, scores)) for axis in found["against"]),
+        ]
+
+
+def figure(height: float = 2.6) -> tuple[Any, Any]:
+    """An empty drawing of a page's width, and its axes."""
+    from matplotlib.figure import Figure
+
+    canvas = Figure(figsize=(5.2, height), layout="constrained")
+    return canvas, canvas.add_subplot()
+
+
+def methods(found: Results) -> str:
+    """Mean improvement of baselines, model and ceilings with their intervals."""
+    others = list(found["references"].values())
+    rows = [r for r in others if r["kind"] == "baseline"]
+    rows += [{**found, "title": found["model"], "kind": "model"}, *(r for r in others if r["kind"] == "ceiling")]
+    canvas, axes = figure(0.9 + 0.24 * len(rows))
+    for number, row in enumerate(rows):
+        low, mean, high = (row[f"si_sdr_improvement{end}"] for end in ("_low", "", "_high"))
+        if mean is None:
+            continue
+        colour = ACCENT if row["kind"] == "model" else QUIET
+        axes.plot([low, high], [number, number], color=colour, linewidth=2)
+        axes.plot(mean, number, "o" if row["kind"] != "ceiling" else "D", color=colour, markersize=6)
+    axes.set_yticks(range(len(rows)), [r["title"] for r in rows])
+    axes.invert_yaxis()
+    axes.axvline(0, color=QUIET, linewidth=0.8)
+    axes.set_xlabel(GAIN)
+    return svg(canvas, "Mean improvement of baselines, model and ceilings", "methods")
+
+
+def waterfall(scores: Sequence[Score]) -> str:
+    """Improvement of every mixture, from the best to the worst."""
+    gains = [gain(s) for s in reversed(ranked(scores))]
+    canvas, axes = figure()
+    axes.bar(range(1, len(gains) + 1), gains, color=[ACCENT if g > 0 else QUIET for g in gains], width=0.8)
+    axes.axhline(0, color=QUIET, linewidth=0.8)
+    axes.set(xlabel="mixtures, the best first", ylabel=GAIN)
+    return svg(canvas, "Improvement of every mixture, the best first", "waterfall")
+
+
+def histogram(scores: Sequence[Score]) -> str:
+    """How many mixtures improve by how much."""
+    gains = [gain(s) for s in ranked(scores)]
+    canvas, axes = figure()
+    axes.hist(gains, bins=min(20, max(4, round(np.sqrt(len(gains)) * 1.5))), color=ACCENT)
+    axes.set(xlabel=GAIN, ylabel="mixtures")
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    return svg(canvas, "Histogram of the improvement", "histogram")
+
+
+def by_axis(axis: str, found: Results, scores: Sequence[Score]) -> str:
+    """Improvement of every mixture against what it is like, and the means of the bins with their intervals."""
+    at, gains = np.array(points(scores, axis)).T
+    canvas, axes = figure()
+    axes.plot(at, gains, "o", color=QUIET, markersize=3, alpha=0.7)
+    for each in found["against"][axis]:
+        low = at.min() if each["from"] is None else max(each["from"], at.min())
+        high = at.max() if each["to"] is None else min(each["to"], at.max())
+        least, mean, most = (each[f"si_sdr_improvement{end}"] for end in ("_low", "", "_high"))
+        if mean is None:
+            continue
+        axes.plot([low, high], [mean, mean], color=ACCENT, linewidth=2)
+        if least is not None:
+            axes.fill_between([low, high], least, most, color=ACCENT, alpha=0.18, linewidth=0)
+    axes.axhline(0, color=QUIET, linewidth=0.8)
+    axes.set(xlabel=AXES[axis][0], ylabel=GAIN)
+    return svg(canvas, f"Improvement against {AXES[axis][0]}", axis)
+
+
+def svg(canvas: Any, label: str, name: str) -> str:
+    """The drawing as an element of a page: nothing that names another place, no names that two drawings share."""
+    import matplotlib
+
+    with io.StringIO() as file, matplotlib.rc_context({"svg.hashsalt": name}):
+        canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        drawn = file.getvalue()
+    head, inside = re.split(r"(?<=>)", drawn[drawn.index("<svg") :], maxsplit=1)
+    size = re.search(r'viewBox="([^"]*)"', head)
+    if size is None:
+        raise ValueError("matplotlib wrote a drawing without a size")
+    for superfluous in SUPERFLUOUS:
+        inside = superfluous.sub("", inside)
+    for colour, style in STYLES.items():
+        inside = inside.replace(colour, style)
+    return f'<svg role="img" aria-label="{escape(label)}" viewBox="{size[1]}">{inside}'
