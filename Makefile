@@ -6,6 +6,7 @@
 #   PYTEST_FLAGS  options for every pytest run (-n auto --dist loadfile)
 #   OUT           where `make demo` writes (demo-out)
 #   MODEL         what `make bench` measures (enhance-mono), BENCH_FLAGS how
+#   PRESETS       networks whose steps `make bench` times, newly initialized (all)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -19,12 +20,14 @@ PYTEST_FLAGS ?= -n auto --dist loadfile
 OUT ?= demo-out
 MODEL ?= enhance-mono
 BENCH_FLAGS ?=
+PRESETS ?=
 
 export PYTHON TORCH_FLAGS
 unexport PYTHONPATH PYTHONHOME
 
 PACKAGES := edge_sdk quantization firmware_bridge models
 BACKENDS := ai-edge-litert tflite-runtime tensorflow
+ORIGINALS := asteroid==0.7.0 torchaudio==2.11.0
 
 extras-demo := demo
 extras-dev := train,cluster,export,bridge,demo,dev
@@ -40,6 +43,12 @@ extras-backend-tensorflow := tensorflow
 # As on a board: a real install, made again whenever a packed file changes.
 .venv/device/.installed: pyproject.toml tools/venv.sh $(shell find $(PACKAGES) -type f ! -name '*.pyc' 2>/dev/null)
 	@tools/venv.sh --copy .venv/device $(extras-device)
+	@touch $@
+
+# Asteroid and torchaudio come without what they ask for: Lightning, pandas, PESQ and CUDA serve nothing there.
+.venv/asteroid/.installed: pyproject.toml tools/venv.sh
+	@tools/venv.sh .venv/asteroid asteroid
+	@.venv/asteroid/bin/python -m pip --disable-pip-version-check --quiet install --no-deps $(ORIGINALS)
 	@touch $@
 
 .PHONY: help
@@ -74,6 +83,10 @@ pytest: .venv/dev/.installed  ## The tests of the four packages, without the slo
 test-training: .venv/dev/.installed  ## The slow tests, which train networks
 	.venv/dev/bin/python -m pytest $(PYTEST_FLAGS) -m "training or slow"
 
+.PHONY: test-import
+test-import: .venv/asteroid/.installed  ## Imported checkpoints compute what Asteroid and torchaudio themselves compute
+	PYTHONPATH=. .venv/asteroid/bin/python tests/environments/asteroid/parity.py
+
 .PHONY: test-device
 test-device: .venv/device/.installed  ## What a board gets: size, imports, and a model that runs
 	.venv/device/bin/python tests/environments/device_only.py
@@ -88,9 +101,10 @@ test-backends: $(BACKENDS:%=.venv/backend-%/.installed)  ## The shipped models g
 	.venv/backend-ai-edge-litert/bin/python tests/environments/compare_backends.py $(BACKENDS:%=build/backends/%.npz)
 
 .PHONY: bench
-bench: .venv/device/.installed .venv/dev/.installed  ## Speed of a shipped model on this machine, and of the mixing of training data
+bench: .venv/device/.installed .venv/dev/.installed  ## Speed of a shipped model, of mixing training data, and of every preset on this machine
 	.venv/device/bin/edge-sdk bench $(MODEL) $(BENCH_FLAGS)
 	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_loader.py
+	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_presets.py $(PRESETS)
 
 .PHONY: clean
 clean:  ## Remove the environments and everything built; keeps runs/

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import arrays_command
+from edge_sdk import arrays_command, latency_command
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def register(commands: Any) -> None:
     bench.set_defaults(run=run_bench)
 
     arrays_command.register(commands)
+    latency_command.register(commands)
 
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:

@@ -43,7 +43,9 @@ def run_pack(args: argparse.Namespace) -> int:
             quality = parse_json(read_file(args.quality))
             if not isinstance(quality, dict):
                 raise ValueError(f"{args.quality}: expected a JSON object")
-            manifest = replace(manifest, quality=quality)
+            # Single figures; what a report adds in tables and lists would fill the manifest.
+            figures = {key: value for key, value in quality.items() if not isinstance(value, dict | list)}
+            manifest = replace(manifest, quality=figures)
     except ValueError as error:
         raise ManifestError(f"{args.out}: not packed ({error})") from error
     write_bundle(args.out, manifest, model)

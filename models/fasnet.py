@@ -6,7 +6,8 @@ microphones exchange features. Both take any number of microphones, up to the on
 reference. `layers/filter_and_sum.py` says how far filters reach, into the past and, which costs latency, the future.
 
 Samples are apart from features: steps named `frame_step`, `reference_step` and `others_step`, from frames and
-similarities to filter taps, are what is exported; the host computes similarities, filters and sums.
+similarities to filter taps, are what is exported; the host computes similarities, filters and sums. Both stages of a
+`FaSNet` are exported as one step, which filters the reference itself in between.
 """
 
 from __future__ import annotations
@@ -258,7 +259,7 @@ class FaSNet(FilterAndSumNetwork):
 
     def reference_step(self, frames: Tensor, likeness: Tensor, state: State) -> tuple[Tensor, State]:
         """Frames of the reference `[B, T, frame]` and the others' mean similarity to it `[B, T, taps]` to its filter
-        taps `[B, T, S, taps]`: the first graph of an export."""
+        taps `[B, T, S, taps]`."""
         encoder, separator = state
         features, encoder = self.encoders[0].step(frames, encoder)
         y, separator = self.separators[0].step(torch.cat([features, likeness], dim=-1), separator)
@@ -266,7 +267,7 @@ class FaSNet(FilterAndSumNetwork):
 
     def others_step(self, frames: Tensor, likeness: Tensor, state: State) -> tuple[Tensor, State]:
         """Frames of the others `[B, M - 1, T, frame]` and their similarity to the first estimate of every source
-        `[B, S, M - 1, T, taps]` to their filter taps `[B, M - 1, T, S, taps]`: the second graph."""
+        `[B, S, M - 1, T, taps]` to their filter taps `[B, M - 1, T, S, taps]`."""
         encoder, separator = state
         batch, sources, mics, *_ = likeness.shape
         features, encoder = self.encoders[1].step(frames.flatten(0, 1), encoder)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.contract import NAME, from_plain, to_plain
+from edge_sdk.contract import NAME, from_plain
 from edge_sdk.errors import RecipeError
 from models.data.mixing import MixConfig
-from models.tasnet import TasNetConfig
-from models.zoo import config_from_dict, preset
+from models.zoo import NetworkConfig, config_from_dict, preset
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,10 +21,14 @@ else:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Folders below the data root, and how often sub-folders are drawn relative to their minutes."""
+    """Folders below the data root, and how often sub-folders are drawn relative to their minutes.
+
+    rooms: folders of stored room impulse responses, below the data root too or anywhere by their whole path.
+    """
 
     speech: tuple[str, ...]
     noise: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
     weights: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -49,10 +52,15 @@ class SetConfig:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How the network is fitted."""
+    """How the network is fitted.
+
+    start: a checkpoint whose weights are the first ones, for fine-tuning: a file, a run folder, or the name of one in
+    `runs` or `checkpoints`. patience: stop after so many evaluations in a row without a better one; 0: never.
+    """
 
     steps: int = 1000
-    batch: int = 8
+    batch: int = 8  # mixtures of a step, over all processes together
+    start: str = ""
     learning_rate: float = 1e-3
     filterbank_rate: float = 1e-3  # of the encoder and decoder; 0 keeps them as they start
     weight_decay: float = 0.01
@@ -63,15 +71,16 @@ class FitConfig:
     spectral_weight: float = 5.0
     precision: str = "float32"  # or bfloat16, for processors and cards that multiply it natively
     compile: bool = False  # torch.compile; needs a C++ compiler on a CPU
-    workers: int = 1  # processes that mix
+    workers: int = 1  # processes that mix, for each process that trains
     checkpoint_every: int = 200
     dev_every: int = 1000
+    patience: int = 0
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.checkpoint_every, self.dev_every) < 1:
             raise ValueError("steps, batch, checkpoint_every and dev_every must be positive")
-        if min(self.warmup, self.workers) < 0:
-            raise ValueError("warmup and workers must not be negative")
+        if min(self.warmup, self.workers, self.patience) < 0:
+            raise ValueError("warmup, workers and patience must not be negative")
         rates = (self.filterbank_rate, self.weight_decay, self.spectral_weight)
         if not all(0 < rate < math.inf for rate in (self.learning_rate, self.clip)):
             raise ValueError("learning_rate and clip must be positive numbers")
@@ -84,15 +93,35 @@ class FitConfig:
 
 
 @dataclass(frozen=True)
+class DistillConfig:
+    """A teacher to imitate (Hinton et al., 2015): a network of the same sources, microphones and rate.
+
+    teacher: its checkpoint, found like `start`. weight: share of the loss that is the distance to its outputs.
+    spectral_weight: of the spectral distance in that, beside the negative SI-SDR.
+    """
+
+    teacher: str
+    weight: float = 0.5
+    spectral_weight: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise ValueError(f"distill.weight = {self.weight}: expected a share above 0, at most 1")
+        if not 0 <= self.spectral_weight < math.inf:
+            raise ValueError(f"distill.spectral_weight = {self.spectral_weight}: expected a number from 0 on")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One training: network, data, mixtures, fit, and the set it is watched on."""
 
     name: str
-    network: TasNetConfig
+    network: NetworkConfig
     data: DataConfig
     mix: MixConfig
     fit: FitConfig
     dev: SetConfig
+    distill: DistillConfig | None = None
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -120,7 +149,7 @@ def load_recipe(path: Path) -> Recipe:
     try:
         network = tables.get("network", {})
         config = preset(network["preset"]) if set(network) == {"preset"} else config_from_dict(network)
-        return from_plain(Recipe, {**tables, "network": to_plain(config)})
+        return from_plain(Recipe, {**tables, "network": config})
     except (TypeError, ValueError, KeyError) as error:
         raise RecipeError(f"{path}: {error}") from error
 

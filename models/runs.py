@@ -1,27 +1,33 @@
-"""A training run from a recipe file: data, network and trainer together, in a folder that holds all to repeat it."""
+"""A training run from a recipe file: its data, networks and folder brought together."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from edge_sdk.contract import write_file
-from edge_sdk.errors import DataError, EdgeError, RecipeError
-from models.checkpoint import first_line
-from models.data.corpus import Corpus, load_corpus
+from edge_sdk.errors import DataError, RecipeError
+from models.checkpoint import find_checkpoint, start_from
+from models.data.corpus import Corpus, check_disjoint, load_corpus
 from models.data.mixing import Mixtures
-from models.recipe import DataConfig, Recipe, SetConfig, load_recipe
-from models.training import Trainer, fit
+from models.data.rirs import RoomStore, open_rooms
+from models.data.several_rooms import SeveralRooms
+from models.network import Network
+from models.recipe import DataConfig, FitConfig, Recipe, SetConfig, load_recipe
 from models.zoo import build
+
+if TYPE_CHECKING:
+    from models.fabric import Hardware
+
+Pairs = list[tuple[np.ndarray, np.ndarray]]  # mixture [M, n] and sources [S, n]
 
 
 def default_cache() -> Path:
@@ -43,89 +49,109 @@ def load_corpora(config: DataConfig, data: Path, sample_rate: int, cache: Path) 
     return speech, noise
 
 
-def evaluation_set(config: SetConfig, data: Path, sample_rate: int, cache: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The mixtures and sources of a frozen set, `[1, n]` and `[S, n]` each."""
-    mixtures = Mixtures(*load_corpora(config.data, data, sample_rate, cache), config.mix, sample_rate, config.seed)
+def load_rooms(config: DataConfig, data: Path) -> RoomStore | SeveralRooms | None:
+    """The stored rooms that the recipe names, those of several folders as one list; None where it names none."""
+    stores = [open_rooms(data / folder) for folder in config.rooms]
+    return SeveralRooms(stores) if len(stores) > 1 else next(iter(stores), None)
+
+
+def evaluation_set(config: SetConfig, data: Path, sample_rate: int, cache: Path) -> Pairs:
+    """The mixtures and sources of a frozen set."""
+    corpora, rooms = load_corpora(config.data, data, sample_rate, cache), load_rooms(config.data, data)
+    mixtures = Mixtures(*corpora, config.mix, sample_rate, config.seed, rooms)
     return [mixtures[i] for i in range(config.count)]
 
 
 def train(
-    recipe_file: Path, data: Path, run: Path | None, cache: Path | None, device: str, max_minutes: float
+    recipe_file: Path,
+    data: Path,
+    run: Path | None = None,
+    cache: Path | None = None,
+    hardware: Hardware | None = None,
+    max_minutes: float = math.inf,
+    extend: bool = False,
+    force: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
     """Train what the recipe says, going on from the run folder if it holds a state. Returns the folder and last entry.
 
-    Starts worker processes: a script of your own calls it below `if __name__ == "__main__":`.
+    extend: the recipe has more steps than the run was started with, and nothing else. force: go on although the
+    recordings, rooms or teacher changed. Starts worker processes, and with several devices the program itself once
+    more for each: a script of your own calls it below `if __name__ == "__main__":`.
     Raises `RecipeError` where the folder belongs to another recipe, `DataError` for unusable recordings and full disks.
     """
-    recipe = load_recipe(recipe_file)
+    from models.distillation import Distillation, load_teacher
+    from models.fabric import launched, make_fabric
+    from models.fitting import STATE, fit
+    from models.folder import identify, opened
+    from models.training import Trainer
+
+    recipe, beside = load_recipe(recipe_file), recipe_file.parent
     run = run or Path("runs") / recipe.name
     try:
-        return run, train_in(
-            run, recipe, recipe_file.read_text(encoding="utf-8"), data, cache or default_cache(), device, max_minutes
-        )
+        text = recipe_file.read_text(encoding="utf-8")
+        fabric = make_fabric(hardware, recipe.fit.precision)
+        check_batch(recipe.fit, fabric.world_size)
+        with alone(cache or default_cache(), fabric.world_size) as decoded:
+            mixtures, dev = load_data(recipe, data, decoded)
+        random.seed(recipe.seed)
+        torch.manual_seed(recipe.seed)
+        network = build(recipe.network)
+        check_mics(network, mixtures, recipe)
+        files = {}
+        if recipe.fit.start and not (run / STATE).exists():
+            files["start"] = find_checkpoint(recipe.fit.start, beside)
+            start_from(network, files["start"])
+        if recipe.distill:
+            files["teacher"] = find_checkpoint(recipe.distill.teacher, beside)
+            teacher = load_teacher(files["teacher"], network)
+        identity = identify(recipe, data, files)
+        with opened(run, recipe, text, identity, fabric, extend, force) as about, launched(fabric):
+            objective = None
+            if recipe.distill:
+                fabric.to_device(teacher)
+                objective = Distillation(teacher, recipe.distill, recipe.fit)
+            return run, fit(Trainer(network, recipe.fit, fabric, objective), mixtures, dev, run, about, max_minutes)
     except OSError as error:
         where = error.filename or run
         raise DataError(f"{where}: {error.strerror}; free space or choose another --run or --cache") from error
 
 
-def train_in(
-    run: Path, recipe: Recipe, text: str, data: Path, cache: Path, device: str, max_minutes: float
-) -> dict[str, Any]:
-    """Train in a folder; `text` is the recipe as it is kept there."""
-    check_device(device)
-    rate = recipe.network.sample_rate
-    speech, noise = load_corpora(recipe.data, data, rate, cache)
-    dev = evaluation_set(recipe.dev, data, rate, cache)
-    run.mkdir(parents=True, exist_ok=True)
-    with locked(run):
-        keep_recipe(run, text)
-        random.seed(recipe.seed)
-        torch.manual_seed(recipe.seed)
-        trainer = Trainer(build(recipe.network), recipe.fit, device)
-        about = {"recipe": recipe.name, "seed": recipe.seed, "commit": commit()}
-        return fit(trainer, Mixtures(speech, noise, recipe.mix, rate, recipe.seed), dev, run, about, max_minutes)
+def check_batch(config: FitConfig, processes: int) -> None:
+    """`RecipeError` where processes cannot have equal shares of a batch."""
+    if config.batch % processes:
+        raise RecipeError(
+            f"batch = {config.batch} for {processes} processes: expected a multiple; every process takes an equal share"
+        )
 
 
-def check_device(device: str) -> None:
-    """`EdgeError` where torch cannot use it."""
+def load_data(recipe: Recipe, data: Path, cache: Path) -> tuple[Mixtures, Pairs]:
+    """The mixtures to train on, and the development set, whose speakers none of them has."""
+    rate, dev = recipe.network.sample_rate, recipe.dev
+    corpora, rooms = load_corpora(recipe.data, data, rate, cache), load_rooms(recipe.data, data)
+    check_disjoint(corpora[0], load_corpora(dev.data, data, rate, cache)[0])
+    mixtures = Mixtures(*corpora, recipe.mix, rate, recipe.seed, rooms)
+    return mixtures, evaluation_set(dev, data, rate, cache)
+
+
+@torch.no_grad()
+def check_mics(network: Network, mixtures: Mixtures, recipe: Recipe) -> None:
+    """`RecipeError` where the network does not take the microphones that the mixtures have."""
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise EdgeError(
-            f"--device {device}: {first_line(error)}; expected cpu, or a device that torch has here"
+        network.eval()(torch.zeros(1, mixtures.mics, network.hop))
+    except ValueError as error:
+        where = f"rooms: {', '.join(recipe.data.rooms)}" if recipe.data.rooms else "no rooms"
+        raise RecipeError(
+            f"{recipe.name}: {error} ({where}); give data.rooms of a fitting array (edge-sdk simulate rooms)"
         ) from error
 
 
 @contextlib.contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Nobody else trains in this folder meanwhile; the system lets go of it when the process ends, however it ends."""
-    with (run / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RecipeError(f"{run}: another training works there; wait for it or choose another --run") from error
-        yield
-
-
-def keep_recipe(run: Path, text: str) -> None:
-    """Keep the recipe in the folder of its run; `RecipeError` where that holds a training by another one."""
-    kept = run / "recipe.toml"
-    if (run / "state.safetensors").exists() and kept.exists() and kept.read_text(encoding="utf-8") != text:
-        raise RecipeError(f"{run} was started from another recipe ({kept}); choose another --run or remove that folder")
-    write_file(kept, text.encode())
-
-
-def commit() -> str:
-    """The commit of the source tree this runs from, `-dirty` where it was changed, or `unknown` outside one."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
+def alone(cache: Path, processes: int) -> Iterator[Path]:
+    """The cache, entered by one process of a machine after the other: the first decodes, the others find it done."""
+    if processes == 1:
+        yield cache
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield cache

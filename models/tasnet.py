@@ -46,11 +46,17 @@ class TasNetConfig:
             raise ValueError(f"mask {self.mask!r}: expected one of {', '.join(MASKS)}")
         if self.mask == "complex" and self.filterbank.filters % 2:
             raise ValueError(f"{self.filterbank.filters} filters: complex masks need an even number")
+        if self.mask == "complex" and self.filterbank.activation != "relu":
+            raise ValueError(
+                f"activation {self.filterbank.activation!r} with mask 'complex', which has none: leave it out"
+            )
         if self.sources < 1 or self.sample_rate < 1:
             raise ValueError(f"{self.sources} sources at {self.sample_rate} Hz: expected positive numbers")
         if self.filterbank.start == "gammatone":
             if self.mask == "complex":
-                raise ValueError("mask 'complex' with a gammatone start: expected 'sigmoid' or 'relu', its rows are real")
+                raise ValueError(
+                    "mask 'complex' with a gammatone start: expected 'sigmoid' or 'relu', its rows are real"
+                )
             gammatone_rows(self.filterbank.filters, self.filterbank.frame, self.sample_rate)  # refuses too few filters
         if self.spatial is None or self.mask == "complex":
             return

@@ -9,7 +9,10 @@ from models.fasnet import FaSNet, FaSNetConfig, FaSNetTAC, FaSNetTACConfig
 from models.layers.dual_path import DualPathConfig
 from models.layers.filter_and_sum import FilterAndSumConfig
 from models.layers.filterbanks import FilterbankConfig
+from models.layers.recurrent import StackedLSTMConfig
+from models.layers.skim import SkiMConfig
 from models.layers.tcn import TCNConfig
+from models.layers.tdcn import TDCNConfig
 from models.multichannel import SpatialConfig
 from models.network import Network
 from models.tasnet import TasNet, TasNetConfig
@@ -76,6 +79,70 @@ PRESETS: dict[str, NetworkConfig] = {
     ),
     # Two stages, after Luo, Ceolini et al. (2019): their windows of 4 ms and filters of 32 ms.
     "fasnet-paper": FaSNetConfig(mics=6, beamformer=FilterAndSumConfig(window=64, hop=32, context=512, alignment=16)),
+    # Luo & Mesgarani (2018): 8 kHz, 5 ms that do not overlap, 32 million parameters.
+    "lstm-tasnet-paper": TasNetConfig(
+        sample_rate=8_000,
+        mask="sigmoid",
+        filterbank=FilterbankConfig(window=40, hop=40, filters=500, activation="gated"),
+        separator=StackedLSTMConfig(hidden=1000, layers=4),
+    ),
+    # The same idea at 16 kHz, at the size of a Raspberry Pi core: 8 ms windows.
+    "lstm-tasnet-edge": TasNetConfig(
+        mask="sigmoid",
+        filterbank=FilterbankConfig(window=128, hop=64, filters=256),
+        separator=StackedLSTMConfig(hidden=256, layers=2),
+    ),
+    # Luo, Chen & Yoshioka (2020) with windows of 2 ms, but causal: LSTMs of one direction, chunks that do not overlap.
+    "dprnn-tasnet-paper": TasNetConfig(
+        sample_rate=8_000,
+        mask="sigmoid",
+        filterbank=FilterbankConfig(window=16, hop=8, filters=64),
+        separator=DualPathConfig(bottleneck=64, hidden=128, chunk=100, blocks=6),
+    ),
+    # At 16 kHz and smaller: 4 ms windows, chunks of 100 ms.
+    "dprnn-tasnet-edge": TasNetConfig(
+        mask="sigmoid",
+        filterbank=FilterbankConfig(window=64, hop=32, filters=64),
+        separator=DualPathConfig(bottleneck=64, hidden=96, chunk=50, blocks=4),
+    ),
+    # Memories skip from segment to segment of 100 ms: 4 ms windows.
+    "skim-tasnet-edge": TasNetConfig(
+        mask="sigmoid",
+        filterbank=FilterbankConfig(window=64, hop=32, filters=64),
+        separator=SkiMConfig(bottleneck=64, hidden=96, segment=50, blocks=4),
+    ),
+    # Kavalerov et al. (2019), causal, at the size of conv-tasnet-edge.
+    "tdcn-tasnet-edge": TasNetConfig(
+        mask="sigmoid",
+        filterbank=FilterbankConfig(window=64, hop=32, filters=128),
+        separator=TDCNConfig(bottleneck=64, hidden=128, blocks=6, repeats=2),
+    ),
+    # For hearing aids, one talker out of noise: 32 ms of analysis at 4 ms of latency.
+    "enhance-hearing-aid": TasNetConfig(
+        sources=1,
+        mask="complex",
+        filterbank=FilterbankConfig(window=64, hop=32, context=448, filters=514, start="stft"),
+        separator=TCNConfig(bottleneck=96, hidden=192, skip=0, blocks=7, repeats=2),
+    ),
+    # For hearing aids, two talkers at 2 ms of latency: with so short windows a gammatone filterbank does best (Ditter &
+    # Gerkmann, 2020).
+    "separate-2spk-hearing-aid": TasNetConfig(
+        filterbank=FilterbankConfig(window=32, hop=16, filters=128, start="gammatone"),
+        separator=TCNConfig(bottleneck=64, hidden=128, skip=64, blocks=7, repeats=2),
+    ),
+    # For smart speakers, one talker out of noise: 16 ms of latency.
+    "enhance-speaker": TasNetConfig(
+        sources=1,
+        mask="complex",
+        filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
+        separator=StackedLSTMConfig(hidden=384, layers=2),
+    ),
+    # For smart speakers, two talkers: 16 ms of latency, chunks of 256 ms.
+    "separate-2spk-speaker": TasNetConfig(
+        mask="complex",
+        filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
+        separator=DualPathConfig(bottleneck=96, hidden=128, chunk=32, blocks=4),
+    ),
 }
 
 # Name in plain data: configuration and network.

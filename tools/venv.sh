@@ -89,7 +89,7 @@ install_pesq() {
 start=$SECONDS
 make_venv
 echo "edge-sdk: installing .[$extras] into $venv" >&2
-if has_extra train || has_extra export; then
+if has_extra train || has_extra export || has_extra asteroid; then
     install_torch
 fi
 rm -rf build # what an older version left there would be packed again

@@ -15,6 +15,7 @@ from edge_sdk.contract.container import (
     read_header,
 )
 from edge_sdk.contract.files import write_file, write_files
+from edge_sdk.contract.latency import LatencyPart, latency_parts
 from edge_sdk.contract.manifest import (
     NAME,
     SCHEMA,
@@ -40,11 +41,13 @@ __all__ = [
     "DelayLines",
     "FilterAndSum",
     "Header",
+    "LatencyPart",
     "Manifest",
     "canonical_json",
     "decode_envelope",
     "encode_header",
     "from_plain",
+    "latency_parts",
     "manifest_from_json",
     "parse_json",
     "read_bundle",

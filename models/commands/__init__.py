@@ -10,8 +10,9 @@ def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
     if find_spec("torch") is None or find_spec("safetensors") is None:
         return
-    from models.commands import import_, simulate, train
+    from models.commands import import_, presets, simulate, train
 
     import_.register(commands)
+    presets.register(commands)
     simulate.register(commands)
     train.register(commands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def run_train(args: argparse.Namespace) -> int:
     from models.fabric import Hardware, is_main_process
     from models.runs import train
 
+    logging.getLogger("lightning_fabric").setLevel(logging.getLogger().level)  # it would always tell of its processes
     hardware = Hardware(args.device, args.devices, args.nodes, args.strategy)
     folder, entry = train(
         args.recipe, args.data, args.folder, args.cache, hardware, args.max_minutes, args.extend, args.force

@@ -33,7 +33,7 @@ def test_pack_makes_the_bundle(model: Path, tmp_path: Path) -> None:
 
 
 def test_pack_names_and_grades(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "quality.json").write_text('{"si_sdr": 12.5, "set": "dev"}')
+    (tmp_path / "quality.json").write_text('{"si_sdr": 12.5, "set": "dev", "worst": [{"index": 3}]}')
     out = tmp_path / "new" / "a.edge"
     assert (
         main(["pack", str(model), "--out", str(out), "--name", "b-2", "--quality", str(tmp_path / "quality.json")]) == 0

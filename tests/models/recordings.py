@@ -19,8 +19,9 @@ def voice(seed: int, seconds: float = 2.5) -> np.ndarray:
 
 
 def write_corpus(root: Path) -> Path:
-    for speaker in range(4):
-        folder = root / "speech" / f"speaker{speaker}"
+    """Four speakers in `speech`, two others in `dev/speech`, and noises in `noise`."""
+    for speaker in range(6):
+        folder = root / ("speech" if speaker < 4 else "dev/speech") / f"speaker{speaker}"
         folder.mkdir(parents=True)
         for take, suffix in enumerate(("wav", "flac")):
             soundfile.write(folder / f"take{take}.{suffix}", voice(10 * speaker + take), RATE)
@@ -67,7 +68,7 @@ dev_every = 10
 [dev]
 count = 3
 [dev.data]
-speech = ["speech"]
+speech = ["dev/speech"]
 noise = ["noise"]
 [dev.mix]
 seconds = 0.5
@@ -79,3 +80,10 @@ babble = 0.0
 def write_recipe(path: Path, steps: int = 20, sources: int = 1, workers: int = 0) -> Path:
     path.write_text(RECIPE.format(steps=steps, sources=sources, workers=workers))
     return path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Change the first place where a recipe says `old`, which it must."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from models.contract import verify_contract
+from models.layers.norms import GlobalNorm
 from models.layers.recurrent import (
     LSTM,
-    GlobalNorm,
     SegmentLSTM,
     StackedLSTM,
     StackedLSTMConfig,

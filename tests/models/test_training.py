@@ -1,66 +1,91 @@
-"""Training improves, resumes as if it had never stopped, and says what is wrong with a recipe or checkpoint."""
+"""Training improves, is the same after kills, stops when it should, and writes down how it went."""
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
+import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from edge_sdk.errors import CheckpointError, DataError, EdgeError, RecipeError
-from models.checkpoint import load_network, load_tensors, save_network, save_tensors
-from models.evaluation import Score
-from models.recipe import load_recipe
-from models.runs import locked, train
-from models.zoo import PRESETS, build, config_from_dict, config_to_dict, preset
-from tests.models.recordings import write_recipe
-
-TRAIN = """
-import sys
-from pathlib import Path
-from models.runs import train
-train(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), "cpu", float("inf"))
-"""
+from edge_sdk.errors import DataError
+from models.checkpoint import load_network, load_tensors
+from models.data.mixing import Mixtures
+from models.evaluation import evaluate, separate_with, summarize
+from models.fitting import fit
+from models.recipe import FitConfig, load_recipe
+from models.runs import evaluation_set, load_corpora, train
+from models.schedule import plateau_end, rate_factor
+from models.training import Trainer
+from models.zoo import build
+from tests.models.killing import trainings
+from tests.models.recordings import RATE, edit, write_recipe
 
 
-def run(recipe: Path, root: Path, folder: Path, minutes: float = math.inf) -> dict[str, float]:
-    return train(recipe, root, folder, folder.parent / "cache", "cpu", minutes)[1]
+def run(recipe: Path, root: Path, folder: Path, **options: Any) -> dict[str, Any]:
+    return train(recipe, root, folder, folder.parent / "cache", **options)[1]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_tensors(folder / "state.safetensors")[0]
 
 
-def test_a_run_killed_at_any_moment_ends_with_the_weights_of_an_undisturbed_one(
-    corpus_root: Path, tmp_path: Path
-) -> None:
-    recipe = write_recipe(tmp_path / "tiny.toml", steps=60, workers=1)
-    run(recipe, corpus_root, tmp_path / "whole")
-    killed = tmp_path / "killed"
-    arguments = [sys.executable, "-c", TRAIN, *map(str, (recipe, corpus_root, killed, tmp_path / "cache"))]
-    for step in (5, 20, 45):  # kill as soon as the log or a checkpoint says that it got so far
-        process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, start_new_session=True)
-        while process.poll() is None and (not (killed / "state.safetensors").exists() or saved_step(killed) < step):
-            time.sleep(0.005)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert saved_step(killed) < 60, "the kills came too late to test anything"
-    run(recipe, corpus_root, killed)
-    one, other = weights(tmp_path / "whole"), weights(killed)
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    steps = [json.loads(line)["step"] for line in (killed / "log.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps)), "no step is logged twice"
+def entries(folder: Path) -> list[dict[str, float]]:
+    """The log without how fast it went."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "audio_hours_per_hour"} for line in lines]
+
+
+def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
+    """What TensorBoard shows of a run."""
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert entries(one) == entries(other)
+
+
+def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(corpus_root: Path, tmp_path: Path) -> None:
+    """Weights, moments and log to the last bit. Each kill comes some steps and milliseconds after the one before."""
+    recipe = write_recipe(tmp_path / "tiny.toml", steps=240)
+    whole, killed, cache, moments = tmp_path / "whole", tmp_path / "killed", tmp_path / "cache", random.Random(1)
+    run(recipe, corpus_root, whole)
+    with trainings() as process:
+        for _ in range(10):
+            step, wait_s = saved_step(killed) + moments.randint(1, 10), moments.uniform(0, 0.1)
+
+            def late(step: int = step, wait_s: float = wait_s) -> bool:
+                if saved_step(killed) < step:
+                    return False
+                time.sleep(wait_s)
+                return True
+
+            assert not process.run(recipe, corpus_root, killed, cache, late), "too late to test anything"
+        assert process.run(recipe, corpus_root, killed, cache)
+    assert_equal_runs(whole, killed)
+    assert scalars(whole, "loss") == scalars(killed, "loss"), "TensorBoard shows no step twice"
+    best = load_tensors(whole / "network.safetensors")[0], load_tensors(killed / "network.safetensors")[0]
+    assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
 
 
 def saved_step(folder: Path) -> int:
-    return int(load_tensors(folder / "state.safetensors")[1]["step"])
+    """The step that a run would go on from."""
+    state = folder / "state.safetensors"
+    return int(load_tensors(state)[1]["step"]) if state.exists() else 0
+
+
+def test_two_runs_of_one_seed_are_equal_wherever_it_is_mixed(corpus_root: Path, tmp_path: Path) -> None:
+    run(write_recipe(tmp_path / "tiny.toml", steps=10), corpus_root, tmp_path / "one")
+    run(write_recipe(tmp_path / "tiny.toml", steps=10, workers=1), corpus_root, tmp_path / "other")
+    assert_equal_runs(tmp_path / "one", tmp_path / "other")
 
 
 @pytest.mark.parametrize("sources", [1, 2])
@@ -70,149 +95,86 @@ def test_a_short_training_lowers_the_loss(corpus_root: Path, tmp_path: Path, sou
     first = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
     assert entry["step"] == 150
     assert entry["loss"] < first["loss"] - 1.0
+    assert entry["audio_hours_per_hour"] > 0
     network, about = load_network(tmp_path / "run" / "network.safetensors")
     assert network.config == load_recipe(recipe).network
     assert about["seed"] == 3 and about["recipe"] == "tiny"
 
 
+def test_the_log_holds_the_mean_of_all_losses_and_tensorboard_the_same(corpus_root: Path, tmp_path: Path) -> None:
+    """float32 is what TensorBoard keeps."""
+    run(write_recipe(tmp_path / "tiny.toml", steps=30), corpus_root, tmp_path / "run")
+    logged = entries(tmp_path / "run")
+    assert [entry["step"] for entry in logged] == [10, 20, 30]
+    for tag in ("loss", "dev_si_sdr_improvement", "learning_rate", "hours_seen"):
+        shown = scalars(tmp_path / "run", tag)
+        assert shown == [(entry["step"], pytest.approx(entry[tag], rel=1e-6)) for entry in logged]
+
+
+def test_the_improvement_in_the_log_is_what_evaluation_finds(corpus_root: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "tiny.toml", steps=20, sources=2)
+    entry = run(recipe, corpus_root, tmp_path / "run")
+    network, _ = load_network(tmp_path / "run/network.safetensors")
+    dev = evaluation_set(load_recipe(recipe).dev, corpus_root, RATE, tmp_path / "cache")
+    found = summarize(evaluate(separate_with(network), dev, RATE, ("si_sdr",)))
+    assert entry["dev_si_sdr_improvement"] == pytest.approx(found["si_sdr_improvement"], abs=0.0015)  # both rounded
+
+
 def test_a_time_limit_stops_in_good_order_and_the_next_run_goes_on(corpus_root: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "tiny.toml", steps=10)
-    assert run(recipe, corpus_root, tmp_path / "run", minutes=0)["step"] == 1
+    assert run(recipe, corpus_root, tmp_path / "run", max_minutes=0)["step"] == 1
     done = run(recipe, corpus_root, tmp_path / "run")
     assert done["step"] == 10
     assert run(recipe, corpus_root, tmp_path / "run") == done, "a finished run has nothing left to do"
+    run(recipe, corpus_root, tmp_path / "whole")
+    one, other = weights(tmp_path / "run"), weights(tmp_path / "whole")
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("[mix]", '[data.weights]\n"spech/" = 0.5\n[mix]', "weighs spech/"),
-        ('speech = ["speech"]', 'speech = ["speech", "nowhere"]', "nowhere: no such folder"),
-    ],
-)
-def test_a_recipe_that_does_not_fit_the_data_leaves_no_run_folder(
-    corpus_root: Path, tmp_path: Path, old: str, new: str, message: str
-) -> None:
-    recipe = write_recipe(tmp_path / "tiny.toml")
-    recipe.write_text(recipe.read_text().replace(old, new, 1))
-    with pytest.raises(DataError, match=message):
+def test_a_run_stops_when_nothing_gets_better(corpus_root: Path, tmp_path: Path) -> None:
+    """A learning rate that changes nothing: the first evaluation is the best, and two more are waited for."""
+    recipe = write_recipe(tmp_path / "tiny.toml", steps=100)
+    edit(recipe, "learning_rate = 3e-3", "learning_rate = 1e-12\nfilterbank_rate = 0\npatience = 2")
+    done = run(recipe, corpus_root, tmp_path / "run")
+    assert done["step"] == 30
+    assert run(recipe, corpus_root, tmp_path / "run") == done
+    assert load_network(tmp_path / "run/network.safetensors")[1]["step"] == 10
+
+
+def test_a_network_that_diverges_is_said_to(corpus_root: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "tiny.toml", steps=50)
+    edit(recipe, "learning_rate = 3e-3", "learning_rate = 1e30\nclip = 1e30")
+    with pytest.raises(DataError, match="NaN after .* steps; lower learning_rate"):
         run(recipe, corpus_root, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
-def test_a_device_that_is_not_there_is_one_line(corpus_root: Path, tmp_path: Path) -> None:
-    for device in ("cuda:7", "abacus"):
-        with pytest.raises(EdgeError, match=f"--device {device}") as caught:
-            train(write_recipe(tmp_path / "t.toml"), corpus_root, tmp_path / "run", tmp_path / "c", device, math.inf)
-        assert "\n" not in str(caught.value)
-
-
-def test_two_trainings_never_share_a_folder(corpus_root: Path, tmp_path: Path) -> None:
+def test_a_network_is_fitted_from_python_without_a_recipe(corpus_root: Path, tmp_path: Path) -> None:
+    """As quantization does with networks that it changed."""
+    recipe = load_recipe(write_recipe(tmp_path / "tiny.toml"))
+    corpora = load_corpora(recipe.data, corpus_root, RATE, tmp_path / "cache")
+    mixtures = Mixtures(*corpora, recipe.mix, RATE, seed=3)
+    dev = evaluation_set(recipe.dev, corpus_root, RATE, tmp_path / "cache")
+    network = build(recipe.network)
+    before = network.separator.bottleneck.weight.clone()
     (tmp_path / "run").mkdir()
-    with locked(tmp_path / "run"), pytest.raises(RecipeError, match="another training works there"):
-        run(write_recipe(tmp_path / "tiny.toml", steps=1), corpus_root, tmp_path / "run")
+    config = FitConfig(steps=3, batch=2, workers=0)
+    assert fit(Trainer(network, config), mixtures, dev, tmp_path / "run", {"by": "hand"})["step"] == 3
+    assert not torch.equal(network.separator.bottleneck.weight, before)
+    assert load_network(tmp_path / "run/network.safetensors")[1]["by"] == "hand"
 
 
-def test_a_network_that_diverges_is_said_to(corpus_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.training.evaluate", lambda *_: [Score(0, {"si_sdr": 0.0}, {"si_sdr": math.nan})])
-    with pytest.raises(DataError, match="NaN after 1 steps"):
-        run(write_recipe(tmp_path / "tiny.toml", steps=1), corpus_root, tmp_path / "run")
+def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
+    factors = [rate_factor(done, steps=100, warmup=10, decay_from=0.6) for done in range(101)]
+    assert factors[:10] == pytest.approx([(done + 1) / 10 for done in range(10)])
+    assert set(factors[9 : plateau_end(100, 0.6) + 1]) == {1.0}
+    falling = factors[plateau_end(100, 0.6) :]
+    assert falling == sorted(falling, reverse=True) and falling[-1] == pytest.approx(0, abs=1e-12)
+    assert factors[80] == pytest.approx(0.5), "halfway down a cosine"
 
 
-def test_a_full_disk_is_one_line(corpus_root: Path, tmp_path: Path, full_disk: Path) -> None:
-    recipe = write_recipe(tmp_path / "tiny.toml", steps=20)
-    for run_folder, cache in ((full_disk / "run", tmp_path / "cache"), (tmp_path / "run", full_disk / "cache")):
-        with pytest.raises(EdgeError, match="free space or choose another") as caught:
-            train(recipe, corpus_root, run_folder, cache, "cpu", math.inf)
-        assert "\n" not in str(caught.value)
-    assert not list(full_disk.rglob("*.part"))
-
-
-def test_a_folder_of_another_recipe_is_refused(corpus_root: Path, tmp_path: Path) -> None:
-    run(write_recipe(tmp_path / "one.toml", steps=1), corpus_root, tmp_path / "run")
-    with pytest.raises(RecipeError, match="started from another recipe"):
-        run(write_recipe(tmp_path / "two.toml", steps=2), corpus_root, tmp_path / "run")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("steps = 20", "steps = 0", "must be positive"),
-        ("steps = 20", 'steps = "many"', "expected a value of type int"),
-        ("batch = 4", "batsh = 4", "no batsh"),
-        ("window = 32", "window = 33", "multiple of the hop"),
-        ("sources = 1\nsample_rate", "sources = 2\nsample_rate", "sources equal"),
-        ('[data]\nspeech = ["speech"]', "[data]", "speech"),
-        ("[fit]", "[fit", "not a readable TOML file"),
-        ('name = "tiny"', 'name = "../tiny"', "expected small letters"),
-        ("seed = 3", 'seed = "3"', "expected a value of type int"),
-        ("seed = 3", "seed = -3", "from 0 on"),
-        ("seconds = 0.5", "seconds = 0.001", "expected 0.25 to 600"),
-        ("seconds = 0.5", "seconds = nan", "expected 0.25 to 600"),
-        ("seconds = 0.5", "seconds = 1" + 400 * "0", "digits"),
-        ("learning_rate = 3e-3", "learning_rate = nan", "learning_rate and clip must be positive"),
-        ("warmup = 5", "warmup = -5", "must not be negative"),
-        ("workers = 0", "workers = -1", "must not be negative"),
-        ("babble_talkers = 2", "babble = 7.0", "expected a chance"),
-        ("count = 3", "count = 0", "count from 1 on"),
-        ("blocks = 3", 'blocks = 3\nnorm = "cumulative"\nhorizon = 10', "a horizon of 10 frames"),
-        ("blocks = 3", "blocks = 3\nkernel = 1", "two taps or more"),
-        ("[mix]", '[data.weights]\n"speech" = 0.0\n[mix]', "expected positive numbers"),
-    ],
-)
-def test_a_wrong_recipe_is_refused_with_the_reason(tmp_path: Path, old: str, new: str, message: str) -> None:
-    recipe = write_recipe(tmp_path / "tiny.toml")
-    assert old in recipe.read_text()
-    recipe.write_text(recipe.read_text().replace(old, new, 1))
-    with pytest.raises(RecipeError, match=message):
-        load_recipe(recipe)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_survive_the_trip_through_plain_data(name: str) -> None:
-    assert config_from_dict(json.loads(json.dumps(config_to_dict(preset(name))))) == preset(name)
-
-
-def test_a_checkpoint_rebuilds_its_network(tmp_path: Path) -> None:
-    network = build(preset("conv-tasnet-edge")).eval()
-    save_network(tmp_path / "n.safetensors", network, {"step": 1})
-    again, about = load_network(tmp_path / "n.safetensors")
-    x = torch.randn(1, 1, 640)
-    assert torch.equal(again(x), network(x)) and about == {"step": 1}
-
-
-def test_checkpoints_of_other_networks_are_refused_in_one_line(corpus_root: Path, tmp_path: Path) -> None:
-    network, other = build(preset("conv-tasnet-edge")), build(preset("enhance-mono"))
-    path = tmp_path / "n.safetensors"
-    header = {"format": 1, "kind": "network", "config": config_to_dict(other.config)}
-    save_tensors(path, {f"network.{name}": t for name, t in network.state_dict().items()}, header)
-    with pytest.raises(CheckpointError, match="do not fit together") as caught:
-        load_network(path)
-    assert "\n" not in str(caught.value)
-    recipe = write_recipe(tmp_path / "tiny.toml", steps=1)
-    run(recipe, corpus_root, tmp_path / "run")
-    state = tmp_path / "run/state.safetensors"
-    with pytest.raises(CheckpointError, match="the state of a training; use the network"):
-        load_network(state)
-    state.write_bytes(path.read_bytes())
-    with pytest.raises(CheckpointError, match="not a state of this training") as caught:
-        run(recipe, corpus_root, tmp_path / "run")
-    assert "\n" not in str(caught.value)
-
-
-def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "n.safetensors"
-    with pytest.raises(CheckpointError, match="no such checkpoint"):
-        load_network(path)
-    save_network(path, build(preset("conv-tasnet-edge")), {})
-    data = path.read_bytes()
-    for damaged in (data[: len(data) // 2], b"", b"\x00" * 100):
-        path.write_bytes(damaged)
-        with pytest.raises(CheckpointError):
-            load_network(path)
-    network = build(preset("conv-tasnet-edge"))
-    with torch.no_grad():
-        network.separator.bottleneck.bias[0] = math.nan
-    save_network(path, network, {})
-    with pytest.raises(CheckpointError, match="NaN"):
-        load_network(path)
+def test_the_plateau_does_not_depend_on_how_long_the_training_will_be() -> None:
+    end = plateau_end(70, 0.7)
+    assert [rate_factor(done, 70, 10, 0.7) for done in range(end + 1)] == [
+        rate_factor(done, 700, 10, 0.7) for done in range(end + 1)
+    ]
+    assert not math.isclose(rate_factor(end + 2, 70, 10, 0.7), 1)

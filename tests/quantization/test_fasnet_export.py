@@ -93,7 +93,7 @@ def test_one_partition_holds_everything_but_the_joining_of_new_rows(folder: Path
     ("name", "floor_db"), [("fasnet-tac-edge", 30), ("fasnet-tac-paper", 30), ("fasnet-paper", 25)]
 )
 def test_presets_for_four_microphones_are_their_networks_in_one_partition(name: str, floor_db: float) -> None:
-    """Untrained, which is harder on int8 than trained: small two-stage networks gained 20 dB in a minute of training."""
+    """Untrained, which is harder on int8: small two-stage networks had 30 dB then, and 52 dB after some training."""
     torch.manual_seed(0)
     network = build(preset(name)).eval().with_mics(4)
     exported = export(network, name)

@@ -1,0 +1,61 @@
+"""`edge-sdk latency`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_sdk.contract import LatencyPart
+
+
+def register(commands: Any) -> None:
+    """Add `latency`. Packages that know models of other kinds add functions to `finders`, from the arguments to what
+    `of_bundle` gives, or None where the model is not theirs."""
+    latency = commands.add_parser("latency", help="say where the latency of a model comes from, part by part")
+    latency.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a shipped model or a bundle; with torch also a preset (edge-sdk models --all) or a checkpoint",
+    )
+    latency.add_argument(
+        "--frames-per-step", type=frames, metavar="N", help="as if it ran N frames at a time (default: as it does)"
+    )
+    latency.add_argument("--json", action="store_true", help="print the parts as JSON")
+    latency.set_defaults(run=run_latency, finders=())
+
+
+def run_latency(args: argparse.Namespace) -> int:
+    from edge_sdk.library import shipped_models
+
+    found = (find(args) for find in args.finders if args.model not in shipped_models())
+    rate_hz, parts = next((one for one in found if one is not None), None) or of_bundle(args)
+    samples = sum(part.samples for part in parts)
+    if args.json:
+        rows = [{"name": p.name, "samples": p.samples, "ms": 1e3 * p.samples / rate_hz, "why": p.reason} for p in parts]
+        total = {"model": args.model, "sample_rate_hz": rate_hz, "samples": samples, "ms": 1e3 * samples / rate_hz}
+        print(json.dumps({**total, "parts": rows}))
+        return 0
+    print(f"{args.model}: {samples} samples at {rate_hz} Hz, {1e3 * samples / rate_hz:g} ms")
+    for part in parts:
+        print(f"{part.samples:6} {1e3 * part.samples / rate_hz:8.3f} ms  {part.name}: {part.reason}")
+    print("To this a device adds the time of a step (edge-sdk bench) and the buffers of its sound card.")
+    return 0
+
+
+def of_bundle(args: argparse.Namespace) -> tuple[int, tuple[LatencyPart, ...]]:
+    """Sample rate in Hz and parts of a shipped model, or of the model in a bundle file."""
+    from edge_sdk.contract import latency_parts, read_bundle
+    from edge_sdk.library import find_model
+
+    m = read_bundle(find_model(args.model)).manifest
+    step = args.frames_per_step or m.frames_per_step
+    return m.sample_rate, latency_parts(m.window, m.hop, m.context, m.alignment, step)
+
+
+def frames(text: str) -> int:
+    """A number of frames."""
+    if not 1 <= (value := int(text)) <= 4096:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 to 4096")
+    return value
