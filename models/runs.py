@@ -25,7 +25,7 @@ from models.recipe import DataConfig, FitConfig, Recipe, SetConfig, load_recipe
 from models.zoo import build
 
 if TYPE_CHECKING:
-    from models.fabric import Hardware
+    from models.training.fabric import Hardware
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]  # mixture [M, n] and sources [S, n]
 
@@ -79,11 +79,11 @@ def train(
     more for each: a script of your own calls it below `if __name__ == "__main__":`.
     Raises `RecipeError` where the folder belongs to another recipe, `DataError` for unusable recordings and full disks.
     """
-    from models.distillation import Distillation, load_teacher
-    from models.fabric import launched, make_fabric
-    from models.fitting import STATE, fit
-    from models.folder import identify, opened
-    from models.training import Trainer
+    from models.training.distillation import Distillation, load_teacher
+    from models.training.fabric import launched, make_fabric
+    from models.training.fitting import STATE, fit
+    from models.training.folder import identify, opened
+    from models.training.trainer import Trainer
 
     recipe, beside = load_recipe(recipe_file), recipe_file.parent
     run = run or Path("runs") / recipe.name

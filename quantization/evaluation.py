@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from models.evaluation import Score
-from models.references import Reference
-from models.summaries import AXES, against, gain, place, ranked, summarize, summarize_references
+from models.evaluation.references import Reference
+from models.evaluation.scores import Score
+from models.evaluation.summaries import AXES, against, gain, place, ranked, summarize, summarize_references
 from quantization.tables import Table
 
 WORST = 5  # mixtures that are named

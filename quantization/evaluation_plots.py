@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation import Score
-from models.summaries import AXES, gain, ranked
+from models.evaluation.scores import Score
+from models.evaluation.summaries import AXES, gain, ranked
 from quantization.evaluation import Results, points
 
 # Colours that nothing else has, replaced by what the page's style says.

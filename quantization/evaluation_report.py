@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from edge_sdk.contract import write_files
 from edge_sdk.errors import EdgeError
-from models.evaluation import Score
-from models.metrics import assign, si_sdr
-from models.stft import STFT
-from models.summaries import AXES, gain, ranked
+from models.evaluation.metrics import assign, si_sdr
+from models.evaluation.scores import Score
+from models.evaluation.stft import STFT
+from models.evaluation.summaries import AXES, gain, ranked
 from quantization.evaluation import (
     Results,
     bins_table,

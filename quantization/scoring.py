@@ -18,9 +18,9 @@ import torch
 from edge_sdk import Separator
 from edge_sdk.errors import DataError
 from models.data.example import Example
-from models.evaluation import Score, Separate, reference_first, score, separate_with
-from models.evaluation_sets import open_examples, positions_of
-from models.references import Reference, references
+from models.evaluation.references import Reference, references
+from models.evaluation.scores import Score, Separate, reference_first, score, separate_with
+from models.evaluation.sets import open_examples, positions_of
 from models.spread import spread
 from quantization.artifact import read_artifact
 

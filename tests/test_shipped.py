@@ -9,7 +9,7 @@ import pytest
 
 from edge_sdk import Separator, find_model, read_bundle
 from models.checkpoint import load_network
-from models.evaluation import evaluate, summarize
+from models.evaluation.scores import evaluate, summarize
 from models.recipe import load_recipe, load_set
 from models.runs import evaluation_set
 from quantization.artifact import Artifact

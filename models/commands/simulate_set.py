@@ -58,7 +58,7 @@ def provenance(dev: Any, data: Path, mixtures: Any) -> dict[str, Any]:
     import platform
 
     from edge_sdk.contract import to_plain
-    from models.provenance import commit, describe_recordings, version_of
+    from models.training.provenance import commit, describe_recordings, version_of
 
     packages = ("edge-sdk", "numpy", "scipy", "soundfile", "soxr")  # that samples depend on
     stores = getattr(mixtures.rooms, "stores", [mixtures.rooms]) if mixtures.rooms is not None else []

@@ -31,8 +31,8 @@ def register(commands: Any) -> None:
 
 
 def run_train(args: argparse.Namespace) -> int:
-    from models.fabric import Hardware, is_main_process
     from models.runs import train
+    from models.training.fabric import Hardware, is_main_process
 
     logging.getLogger("lightning_fabric").setLevel(logging.getLogger().level)  # it would always tell of its processes
     hardware = Hardware(args.device, args.devices, args.nodes, args.strategy)

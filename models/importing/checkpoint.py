@@ -14,7 +14,7 @@ from models.importing import conv_tasnet, dprnn_tasnet, fasnet_tac, lstm_tasnet,
 from models.importing.contents import Arguments, Weights
 from models.importing.reading import read_checkpoint
 from models.network import Network
-from models.provenance import sha256_of
+from models.training.provenance import sha256_of
 from models.zoo import NetworkConfig, build
 
 Convert = Callable[[Arguments, Weights], tuple[NetworkConfig, dict[str, Tensor]]]

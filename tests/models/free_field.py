@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.beamformers import steering_vectors
+from models.evaluation.beamformers import steering_vectors
 
 RATE = 16_000
 CIRCLE_M = 0.05 * np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])

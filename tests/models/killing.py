@@ -15,7 +15,7 @@ PARENT = """
 import json, os, sys
 from pathlib import Path
 import lightning_fabric.loggers, torch.utils.tensorboard
-import models.folder, models.runs
+import models.training.folder, models.runs
 for line in sys.stdin:
     child = os.fork()
     if not child:

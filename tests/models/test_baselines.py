@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.baselines import arrays, nmf, omlsa
-from models.beamformers import delay_and_sum, steering_vectors
-from models.localization import azimuths, directions
-from models.metrics import assign, si_sdr
-from models.references import references
-from models.stft import STFT
+from models.evaluation.baselines import arrays, nmf, omlsa
+from models.evaluation.beamformers import delay_and_sum, steering_vectors
+from models.evaluation.localization import azimuths, directions
+from models.evaluation.metrics import assign, si_sdr
+from models.evaluation.references import references
+from models.evaluation.stft import STFT
 from tests.models import free_field
 from tests.models.free_field import CIRCLE_M, LINE_M, RATE
 

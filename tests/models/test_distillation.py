@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from edge_sdk.errors import CheckpointError, RecipeError
 from models.checkpoint import load_network, save_network
-from models.distillation import Distillation, load_teacher, teach
 from models.objectives import separation_loss, si_sdr
 from models.recipe import DistillConfig, FitConfig, load_recipe
 from models.tasnet import TasNetConfig
-from models.training import Separation
+from models.training.distillation import Distillation, load_teacher, teach
+from models.training.trainer import Separation
 from models.zoo import build
 from tests.models.recordings import RATE, edit, write_recipe
 from tests.models.test_training import run

@@ -13,10 +13,10 @@ import torch
 from edge_sdk.audio.arrays import load_array
 from edge_sdk.errors import DataError
 from models.data.example import Example
-from models.evaluation import Score, evaluate, reference_first, score, separate_with, summarize
-from models.evaluation_sets import positions_of
-from models.references import Reference, references
-from models.summaries import against, interval, ranked, summarize_references
+from models.evaluation.references import Reference, references
+from models.evaluation.scores import Score, evaluate, reference_first, score, separate_with, summarize
+from models.evaluation.sets import positions_of
+from models.evaluation.summaries import against, interval, ranked, summarize_references
 from models.zoo import build, preset
 
 AUDIO = Path(__file__).parents[2] / "examples/audio"

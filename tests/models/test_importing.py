@@ -15,7 +15,7 @@ from edge_sdk.cli import main
 from edge_sdk.errors import CheckpointError
 from models.checkpoint import load_network, save_network
 from models.contract import check_blocks_equal_whole, check_latency
-from models.evaluation import separate_with
+from models.evaluation.scores import separate_with
 from models.importing import import_checkpoint
 from models.importing.folding import RATIO
 from models.importing.reading import read_checkpoint

@@ -12,7 +12,19 @@ import torch
 
 from edge_sdk.errors import DataError
 from models import objectives
-from models.metrics import LIMIT_DB, METRICS, assign, estoi, measure, pesq_wideband, sdr, si_sdr, stoi, swaps, usable
+from models.evaluation.metrics import (
+    LIMIT_DB,
+    METRICS,
+    assign,
+    estoi,
+    measure,
+    pesq_wideband,
+    sdr,
+    si_sdr,
+    stoi,
+    swaps,
+    usable,
+)
 
 AUDIO = Path(__file__).parents[2] / "examples/audio"
 AGREE = 1e-4  # dB, or units of the scale: what the issue of these metrics asks for

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.beamformers import covariance, loaded, mvdr, mwf
-from models.metrics import assign, si_sdr
-from models.oracles import FILTERS, MASKS, filtered, masked, parts_of
-from models.stft import STFT
+from models.evaluation.beamformers import covariance, loaded, mvdr, mwf
+from models.evaluation.metrics import assign, si_sdr
+from models.evaluation.oracles import FILTERS, MASKS, filtered, masked, parts_of
+from models.evaluation.stft import STFT
 from tests.models import free_field
 
 AUDIO = Path(__file__).parents[2] / "examples/audio"

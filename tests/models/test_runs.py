@@ -16,10 +16,10 @@ from models.checkpoint import load_network
 from models.data.rirs import open_rooms
 from models.data.rooms import RoomConfig
 from models.data.simulation import simulate_rooms
-from models.fabric import Hardware
-from models.folder import locked
 from models.recipe import DataConfig, load_recipe
 from models.runs import load_rooms, train
+from models.training.fabric import Hardware
+from models.training.folder import locked
 from tests.models.recordings import RATE, edit, write_corpus, write_recipe
 from tests.models.test_training import assert_equal_runs, run, scalars, weights
 
@@ -222,7 +222,7 @@ def test_hardware_that_is_not_there_is_one_line(
 
 
 def test_what_torchrun_started_is_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.fabric import with_environment
+    from models.training.fabric import with_environment
 
     for name, value in (("TORCHELASTIC_RUN_ID", "1"), ("LOCAL_WORLD_SIZE", "4"), ("WORLD_SIZE", "8")):
         monkeypatch.setenv(name, value)

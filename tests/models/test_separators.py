@@ -19,7 +19,7 @@ from models.layers.tdcn import TDCNConfig
 from models.multichannel import SpatialConfig
 from models.recipe import FitConfig
 from models.tasnet import TasNet, TasNetConfig
-from models.training import Trainer
+from models.training.trainer import Trainer
 from models.zoo import config_from_dict, config_to_dict
 
 CAUSAL = {
@@ -87,7 +87,7 @@ def test_networks_learn_two_sources_by_heart(name: str) -> None:
     mixture = sources.sum(1, keepdim=True)
     trainer = Trainer(network, FitConfig(steps=60, warmup=5, learning_rate=1e-2, spectral_weight=0.0))
     losses = [trainer.step(mixture, sources) for _ in range(60)]
-    assert losses[-1] < losses[0] - 3, "dB"  # from about 0; two noises have nothing to tell them apart by but heart
+    assert losses[-1] < losses[0] - 15, "dB SI-SDR, from about -30"
 
 
 @pytest.mark.parametrize("name", TEACHERS)

@@ -14,12 +14,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from edge_sdk.errors import DataError
 from models.checkpoint import load_network, load_tensors
 from models.data.mixing import Mixtures
-from models.evaluation import evaluate, separate_with, summarize
-from models.fitting import fit
+from models.evaluation.scores import evaluate, separate_with, summarize
 from models.recipe import FitConfig, load_recipe
 from models.runs import evaluation_set, load_corpora, train
-from models.schedule import plateau_end, rate_factor
-from models.training import Trainer
+from models.training.fitting import fit
+from models.training.schedule import plateau_end, rate_factor
+from models.training.trainer import Trainer
 from models.zoo import build
 from tests.models.killing import trainings
 from tests.models.recordings import RATE, edit, write_recipe

@@ -16,7 +16,7 @@ from edge_sdk.cli import main
 from edge_sdk.contract import parse_json
 from edge_sdk.errors import DataError
 from models.checkpoint import save_network
-from models.evaluation import Score
+from models.evaluation.scores import Score
 from models.tasnet import TasNet
 from quantization.scoring import Model, Task, open_model, outputs, score_set
 from tests.conftest import small_network
@@ -210,7 +210,7 @@ def test_a_model_gets_its_microphones_in_their_order_whichever_is_the_reference(
 
 
 def test_a_set_at_another_rate_is_refused(recipe: Path, where: list[str], tmp_path: Path) -> None:
-    from models.evaluation_sets import open_examples
+    from models.evaluation.sets import open_examples
 
     main(["simulate", "set", str(recipe), *where[2:], "--out", str(tmp_path / "set"), "--workers", "0"])
     with pytest.raises(DataError, match="a set at 8000 Hz, the model works at 16000 Hz"):

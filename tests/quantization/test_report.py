@@ -18,7 +18,7 @@ import soundfile
 
 from edge_sdk.cli import main
 from models.checkpoint import save_network
-from models.evaluation import Score
+from models.evaluation.scores import Score
 from quantization.evaluation_report import chosen, matched
 from tests.conftest import small_network
 from tests.models.recordings import edit, write_corpus, write_recipe

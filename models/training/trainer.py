@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.errors import CheckpointError
-from models.averaging import RunningAverage
 from models.checkpoint import FORMAT, first_line, load_tensors, save_tensors, with_prefix
 from models.network import Network
 from models.objectives import align, permutation_invariant, separation_loss
 from models.recipe import FitConfig
-from models.schedule import rate_factor
+from models.training.averaging import RunningAverage
+from models.training.schedule import rate_factor
 from models.zoo import config_to_dict
 
 if TYPE_CHECKING:
@@ -55,16 +55,16 @@ class Separation:
 class Trainer:
     """A network, its averaged twin and its optimizer; `step` turns a batch into a loss.
 
-    The network may be any that has `delay` and `config`, one that was pruned or prepared for quantization too. fabric:
-    see `models.fabric.make_fabric`, launched before if it is of several processes; without it, this process on the CPU.
-    objective: without it, the separation loss of the configuration.
+    The network may be any that has `delay` and `config`, one that was pruned or prepared for quantization too.
+    fabric: see `models.training.fabric.make_fabric`, launched before if it is of several processes; without it, this
+    process on the CPU. objective: without it, the separation loss of the configuration.
     """
 
     def __init__(
         self, network: Network, config: FitConfig, fabric: Fabric | None = None, objective: Objective | None = None
     ) -> None:
         if fabric is None:
-            from models.fabric import make_fabric
+            from models.training.fabric import make_fabric
 
             fabric = make_fabric(precision=config.precision)
         self.config, self.fabric, self.network = config, fabric, network.train()

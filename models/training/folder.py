@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.contract import write_file
 from edge_sdk.errors import RecipeError
 from models.data.rirs import INDEX
-from models.extending import back_to_plateau, check_longer
-from models.fitting import STATE
-from models.provenance import commit, describe_recordings, describe_session, keep_provenance, sha256_of
 from models.recipe import Recipe, load_recipe
+from models.training.extending import back_to_plateau, check_longer
+from models.training.fitting import STATE
+from models.training.provenance import commit, describe_recordings, describe_session, keep_provenance, sha256_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.beamformers import apply, covariance, mvdr, mwf
-from models.stft import STFT
+from models.evaluation.beamformers import apply, covariance, mvdr, mwf
+from models.evaluation.stft import STFT
 
 TINY = 1e-12
 

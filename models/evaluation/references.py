@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models import oracles
-from models.baselines import arrays, nmf, omlsa
+from models.evaluation import oracles
 from models.data.example import Example
+from models.evaluation.baselines import arrays, nmf, omlsa
 
 
 @dataclass(frozen=True)

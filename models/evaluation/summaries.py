@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from models.evaluation import Score
+    from models.evaluation.scores import Score
 
 RESAMPLES = 2000  # of the bootstrap
 CONFIDENCE = (2.5, 97.5)  # percentiles between which 95 % of the resampled means lie

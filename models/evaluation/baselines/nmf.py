@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.stft import STFT
+from models.evaluation.stft import STFT
 
 WINDOW_S = 0.064  # long enough to see single harmonics
 COMPONENTS = 20  # for each talker

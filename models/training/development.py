@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch.distributed
 
-from models.evaluation import separate_with
-from models.metrics import assign, si_sdr
+from models.evaluation.metrics import assign, si_sdr
+from models.evaluation.scores import separate_with
 from models.network import Network
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.beamformers import steering_vectors
+from models.evaluation.beamformers import steering_vectors
 
 STEP_RAD = np.deg2rad(5)
 APART_RAD = np.deg2rad(20)  # nearer than this two directions are one talker

@@ -27,10 +27,10 @@ from edge_sdk.errors import CheckpointError, DataError
 from models.checkpoint import save_network
 from models.data.corpus import WORKERS
 from models.data.mixing import Mixtures
-from models.development import Pair, improvement
-from models.journal import Journal, progress
-from models.schedule import plateau_end
-from models.training import Trainer
+from models.training.development import Pair, improvement
+from models.training.journal import Journal, progress
+from models.training.schedule import plateau_end
+from models.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models import beamformers
-from models.localization import azimuths
-from models.stft import STFT
+from models.evaluation import beamformers
+from models.evaluation.localization import azimuths
+from models.evaluation.stft import STFT
 
 QUIETEST = 0.35  # share of the frames, by their energy, that are taken for noise
 SHARPNESS = 30.0  # of the decision whose a bin is; the best of 2, 10 and 30 in rooms with 4 microphones on 8 cm

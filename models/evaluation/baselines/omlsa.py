@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import exp1
 
-from models.stft import STFT
+from models.evaluation.stft import STFT
 
 SMOOTHING = 0.9  # of the periodogram over time (alpha_s)
 NOISE_MEMORY = 0.85  # of the noise where there is no speech (alpha_d)

@@ -12,10 +12,10 @@ import torch
 
 from edge_sdk.errors import DataError
 from models.data.example import Example
-from models.metrics import METRICS, assign, measure, silent, swaps, usable
+from models.evaluation.metrics import METRICS, assign, measure, silent, swaps, usable
+from models.evaluation.references import Reference
+from models.evaluation.summaries import summarize
 from models.network import Network
-from models.references import Reference
-from models.summaries import summarize
 
 __all__ = ["Score", "Separate", "evaluate", "score", "separate_with", "summarize"]
 
@@ -31,7 +31,7 @@ class Score:
 
     about: what the mixture was made of. sources: the metrics of each, those of the mixture as `NAME_mixture`.
     references: means over the sources, by method. segments: in how many of them, and how many of those the talkers were
-    swapped, see `models.metrics.swaps`. silent: sources without sound, which count in no mean.
+    swapped, see `models.evaluation.metrics.swaps`. silent: sources without sound, which count in no mean.
     """
 
     index: int

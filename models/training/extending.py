@@ -9,9 +9,9 @@ from pathlib import Path
 from edge_sdk.contract import to_plain, write_file
 from edge_sdk.errors import RecipeError
 from models.checkpoint import first_difference, load_tensors
-from models.fitting import NETWORK, PLATEAU, STATE
 from models.recipe import FitConfig, Recipe
-from models.schedule import plateau_end
+from models.training.fitting import NETWORK, PLATEAU, STATE
+from models.training.schedule import plateau_end
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""How good a separator is: metrics, references and the sets they are measured on."""

@@ -1,0 +1,1 @@
+"""Fitting networks: the loop, its state and its folder, on one process or many."""
