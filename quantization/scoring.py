@@ -6,9 +6,9 @@ A task names its model and its set by their paths; whoever works on it opens bot
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from models.data.example import Example
 from models.evaluation.references import Reference, references
 from models.evaluation.scores import Score, Separate, reference_first, score, separate_with
 from models.evaluation.sets import open_examples, positions_of
+from models.network import Network
 from models.spread import spread
 from quantization.artifact import read_artifact
 
@@ -40,13 +41,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Model:
-    """A function from mixture to sources, and what it takes and gives."""
+    """A function from mixture to sources, and what it takes and gives; `mics` microphones, or as many as `fits`."""
 
     separate: Separate
     sample_rate: int
     mics: int
     sources: int
     about: str
+    fits: Callable[[int], bool]
 
 
 def score_set(task: Task, workers: int | None = None, cluster: str | None = None) -> list[Score]:
@@ -107,7 +109,7 @@ def reference_of(examples: Any) -> int:
 
 def check_fits(task: Task, model: Model, examples: Any) -> None:
     """`DataError` where a set is none for this model."""
-    if examples.sources != model.sources or (model.mics > 1 and examples.mics != model.mics):
+    if examples.sources != model.sources or (model.mics > 1 and not model.fits(examples.mics)):
         raise DataError(
             f"{task.set}: mixtures of {examples.sources} sources at {examples.mics} microphone(s), "
             f"{Path(task.model).name} makes {model.sources} of {model.mics}; use a fitting set"
@@ -128,13 +130,26 @@ def open_model(model: str, backend: str) -> Model:
 
         network, _ = load_network(Path(model))
         config = network.config
-        return Model(separate_with(network), config.sample_rate, network.mics, config.sources, "float32 network, torch")
+        about = "float32 network, torch"
+        return Model(
+            separate_with(network), config.sample_rate, network.mics, config.sources, about, partial(takes, network)
+        )
     if model.endswith(".tflite"):
         separator = Separator(read_artifact(Path(model)).bundle, backend=backend)
     else:
         separator = Separator.open(model, backend=backend)
     about = f"{separator.manifest.recipe}, {separator.interpreter.backend}, block by block"
-    return Model(separator.separate, separator.sample_rate, separator.mics, separator.sources, about)
+    mics = separator.mics
+    return Model(separator.separate, separator.sample_rate, mics, separator.sources, about, mics.__eq__)
+
+
+def takes(network: Network, mics: int) -> bool:
+    """Whether a network separates mixtures of so many microphones; some take fewer than they declare."""
+    try:
+        network.with_mics(mics)
+    except ValueError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

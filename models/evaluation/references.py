@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.evaluation import oracles
 from models.data.example import Example
+from models.evaluation import oracles
 from models.evaluation.baselines import arrays, nmf, omlsa
 
 
