@@ -79,7 +79,7 @@ PRESETS: dict[str, NetworkConfig] = {
     ),
     # Two stages, after Luo, Ceolini et al. (2019): their windows of 4 ms and filters of 32 ms.
     "fasnet-paper": FaSNetConfig(mics=6, beamformer=FilterAndSumConfig(window=64, hop=32, context=512, alignment=16)),
-    # Luo & Mesgarani (2018): 8 kHz, 5 ms that do not overlap, 32 million parameters.
+    # Luo & Mesgarani (2018): 8 kHz, windows of 5 ms that do not overlap, 31 million parameters.
     "lstm-tasnet-paper": TasNetConfig(
         sample_rate=8_000,
         mask="sigmoid",

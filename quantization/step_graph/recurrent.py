@@ -1,8 +1,10 @@
 """The step of recurrent layers: every LSTM as matrix products, products, sigmoids and hyperbolic tangents.
 
 What an LSTM makes of its input is one matrix product for all frames of a step; what it makes of its own state, one per
-frame, because each needs the one before. So a step over more frames has a longer graph, with the same weights in it
-once. Converters turn LSTM layers into loops or into one operator that no delegate takes; these lines stay in XNNPACK.
+frame, because each needs the one before. So a step over more frames has a longer graph. The model holds the weights
+once, but XNNPACK packs them anew for every product: memory grows with the frames, and time by more than that once the
+copies fill the cache. One frame per step suits these networks best. All of it stays in XNNPACK, as a loop or TFLite's
+own LSTM operator would not.
 
 Rows are `[T * streams, C]`: several streams, microphones for one, may go through a layer at once, those of a frame next
 to each other.

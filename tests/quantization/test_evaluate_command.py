@@ -18,7 +18,8 @@ from edge_sdk.errors import DataError
 from models.checkpoint import save_network
 from models.evaluation.scores import Score
 from models.tasnet import TasNet
-from quantization.scoring import Model, Task, open_model, outputs, score_set
+from models.zoo import build, preset
+from quantization.scoring import Model, Task, open_model, outputs, score_set, takes
 from tests.conftest import small_network
 from tests.models.recordings import write_corpus, write_recipe
 
@@ -198,13 +199,19 @@ def test_impossible_requests_are_one_line(
     assert (tmp_path / "index.html").read_text() == "mine"
 
 
+def test_a_network_of_up_to_so_many_microphones_is_scored_on_fewer():
+    fasnet, array = build(preset("fasnet-tac-edge")), build(preset("array4-2spk-edge"))
+    assert [takes(fasnet, mics) for mics in (4, 8, 9)] == [True, True, False]
+    assert [takes(array, mics) for mics in (2, 4)] == [False, True]
+
+
 def test_a_model_gets_its_microphones_in_their_order_whichever_is_the_reference() -> None:
     heard = []
-    model = Model(lambda x: heard.append(x) or x[:1], 16_000, 3, 1, "")  # type: ignore[func-returns-value]
+    model = Model(lambda x: heard.append(x) or x[:1], 16_000, 3, 1, "", (3).__eq__)  # type: ignore[func-returns-value]
     reference_first = np.array([[2.0], [0.0], [1.0]])
     outputs(model, reference_first, 2)
     np.testing.assert_array_equal(heard[0][:, 0], [0, 1, 2])
-    mono = Model(lambda x: heard.append(x) or x, 16_000, 1, 1, "")  # type: ignore[func-returns-value]
+    mono = Model(lambda x: heard.append(x) or x, 16_000, 1, 1, "", (1).__eq__)  # type: ignore[func-returns-value]
     outputs(mono, reference_first, 2)
     np.testing.assert_array_equal(heard[1], [[2.0]])
 
