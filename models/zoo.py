@@ -127,6 +127,7 @@ PRESETS: dict[str, NetworkConfig] = {
     # For hearing aids, two talkers at 2 ms of latency: with so short windows a gammatone filterbank does best (Ditter &
     # Gerkmann, 2020).
     "separate-2spk-hearing-aid": TasNetConfig(
+        mask="sigmoid",
         filterbank=FilterbankConfig(window=32, hop=16, filters=128, start="gammatone"),
         separator=TCNConfig(bottleneck=64, hidden=128, skip=64, blocks=7, repeats=2),
     ),

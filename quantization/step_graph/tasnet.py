@@ -25,7 +25,9 @@ class TasNetStep(StepGraph):
         self.gate_encoder = Pointwise(gate.weight, None) if gate is not None else None
         self.spatial = SpatialStep(network.spatial) if network.spatial is not None else None
         self.separator = separator_step(network.separator, frames_per_step)
-        self.decoder = Pointwise(network.filterbank.decoder.weight, None)
+        # The inverse of gammatone filters is made of large numbers that nearly cancel.
+        cancels = network.config.filterbank.start == "gammatone"
+        self.decoder = (FinePointwise if cancels else Pointwise)(network.filterbank.decoder.weight, None)
         self.declare(network.config.filterbank.frame, self.separator)
 
     def forward(self, frames: Tensor, **memory: Tensor) -> Memory:
