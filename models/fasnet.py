@@ -124,6 +124,10 @@ class FilterAndSumNetwork(Network):
         return self.config.mics
 
     @property
+    def reference(self) -> int:
+        return self.config.reference
+
+    @property
     def hop(self) -> int:
         return self.config.beamformer.hop
 

@@ -25,6 +25,11 @@ class Network(Streaming):
         return 1
 
     @property
+    def reference(self) -> int:
+        """The microphone at which sources are wanted, counted from 0."""
+        return 0
+
+    @property
     def hop(self) -> int:
         """Samples from one frame to the next."""
         raise NotImplementedError

@@ -1,11 +1,12 @@
 """What training optimizes and evaluation reports: ratios of signal to error, permutation-invariant, aligned by delay.
 
 A loss is a function of estimate and target, `[..., n]` each, to one number per signal, so that `permutation_invariant`
-takes any of them: `separation_loss`, `negative_snr`, `phase_sensitive_loss`, `negative_latent_si_sdr`.
+takes any of them. `models.training.losses` makes one of what a recipe says.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import permutations
 
@@ -25,28 +26,42 @@ def align(estimate: Tensor, target: Tensor, delay: int) -> tuple[Tensor, Tensor]
     return estimate[..., delay:], target[..., : samples - delay]
 
 
-def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
-    """Scale-invariant signal-to-distortion ratio in dB over the last axis (Le Roux et al., 2019), means removed."""
-    return scale_invariant_ratio(estimate - estimate.mean(-1, keepdim=True), target - target.mean(-1, keepdim=True))
+def si_sdr(estimate: Tensor, target: Tensor, ceiling_db: float = math.inf) -> Tensor:
+    """Scale-invariant signal-to-distortion ratio in dB over the last axis (Le Roux et al., 2019), means removed.
+
+    ceiling_db: the ratio of a perfect estimate, which others approach softly (Wisdom et al., 2020): as a loss it leaves
+    clean mixtures alone once they are good, instead of outweighing the noisy ones.
+    """
+    estimate, target = (signal - signal.mean(-1, keepdim=True) for signal in (estimate, target))
+    return scale_invariant_ratio(estimate, target, ceiling_db)
 
 
-def scale_invariant_ratio(estimate: Tensor, target: Tensor) -> Tensor:
+def scale_invariant_ratio(estimate: Tensor, target: Tensor, ceiling_db: float = math.inf) -> Tensor:
     """SI-SDR of vectors as they are, whatever their means."""
     scale = (estimate * target).sum(-1, keepdim=True) / (target.square().sum(-1, keepdim=True) + EPS)
     projected = scale * target
-    wanted, residual = projected.square().sum(-1), (projected - estimate).square().sum(-1)
-    return 10 * torch.log10((wanted + EPS) / (residual + EPS))
+    return ratio_db(projected, projected - estimate, ceiling_db)
 
 
-def snr(estimate: Tensor, target: Tensor) -> Tensor:
+def snr(estimate: Tensor, target: Tensor, ceiling_db: float = math.inf) -> Tensor:
     """Signal-to-noise ratio in dB over the last axis: unlike SI-SDR it also fixes the level of the estimate."""
-    wanted, residual = target.square().sum(-1), (target - estimate).square().sum(-1)
-    return 10 * torch.log10((wanted + EPS) / (residual + EPS))
+    return ratio_db(target, target - estimate, ceiling_db)
 
 
-def negative_snr(estimate: Tensor, target: Tensor) -> Tensor:
-    """The loss of that ratio."""
-    return -snr(estimate, target)
+def ratio_db(wanted: Tensor, error: Tensor, ceiling_db: float) -> Tensor:
+    """Energy of one signal against another's, `[..., n]` to `[...]`, at most `ceiling_db`."""
+    energy = wanted.square().sum(-1)
+    floor = 10 ** (-ceiling_db / 10) * energy
+    return 10 * torch.log10((energy + EPS) / (error.square().sum(-1) + floor + EPS))
+
+
+def leakage(estimate: Tensor, mixture: Tensor, floor_db: float) -> Tensor:
+    """What comes out where nothing should, in dB against the mixture, softly bounded from below (Wisdom et al., 2021).
+
+    The loss of an estimate whose target is silence, which has no SI-SDR. Shape: `[..., n]` twice to `[...]`.
+    """
+    heard = mixture.square().sum(-1)
+    return 10 * torch.log10((estimate.square().sum(-1) + 10 ** (floor_db / 10) * heard + EPS) / (heard + EPS))
 
 
 def spectral_distance(estimate: Tensor, target: Tensor, sizes: tuple[int, ...] = (256, 512, 1024)) -> Tensor:
@@ -86,18 +101,6 @@ def permutation_invariant(
     chosen = [linear_sum_assignment(cost.T.detach().cpu().numpy())[1] for cost in pairwise]
     assignment = torch.as_tensor(chosen, device=target.device).reshape(batch, sources)
     return pairwise.gather(1, assignment[:, None]).squeeze(1).mean(-1), assignment
-
-
-def separation_loss(spectral_weight: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """`-SI-SDR + weight * spectral distance` per signal; the second term also fixes the level SI-SDR leaves open."""
-
-    def loss(estimate: Tensor, target: Tensor) -> Tensor:
-        value = -si_sdr(estimate, target)
-        if spectral_weight:
-            value = value + spectral_weight * spectral_distance(estimate, target)
-        return value
-
-    return loss
 
 
 def phase_sensitive_loss(mixture: Tensor, size: int = 512, hop: int = 128) -> Callable[[Tensor, Tensor], Tensor]:

@@ -19,6 +19,10 @@ else:
     import tomli as tomllib
 
 
+LOSSES = ("si-sdr", "snr", "phase-sensitive")
+SILENT = ("", "quiet", "mixture")
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Folders below the data root, and how often sub-folders are drawn relative to their minutes.
@@ -51,6 +55,37 @@ class SetConfig:
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """What training makes small for every signal, under the best assignment of outputs to talkers.
+
+    kind: negative `si-sdr` or `snr`, or the `phase-sensitive` spectral distance.
+    spectral_weight: of the distance of compressed spectra beside that; it also fixes the level that SI-SDR leaves open.
+    ceiling_db: the ratio beyond which there is little to win; `inf` without one.
+    silent: what an output without a talker is to learn: `quiet`, or a copy of the `mixture`, by which
+    `models.objectives.talking` finds it; empty where every mixture has all its talkers.
+    """
+
+    kind: str = "si-sdr"
+    spectral_weight: float = 5.0
+    ceiling_db: float = math.inf
+    silent: str = ""
+
+    def __post_init__(self) -> None:
+        for name, values in (("kind", LOSSES), ("silent", SILENT)):
+            if getattr(self, name) not in values:
+                expected = ", ".join(map(repr, values))
+                raise ValueError(f"loss.{name} = {getattr(self, name)!r}: expected one of {expected}")
+        if not 0 <= self.spectral_weight < math.inf:
+            raise ValueError(f"loss.spectral_weight = {self.spectral_weight}: expected a number from 0 on")
+        if not self.ceiling_db > 0:
+            raise ValueError(f"loss.ceiling_db = {self.ceiling_db}: expected a ratio above 0 dB, or inf")
+        if self.kind == "phase-sensitive" and self.ceiling_db < math.inf:
+            raise ValueError("loss.ceiling_db with kind 'phase-sensitive', which is no ratio: leave it out")
+        if self.silent == "quiet" and (self.ceiling_db == math.inf or self.kind == "phase-sensitive"):
+            raise ValueError("loss.silent = 'quiet' is measured on the scale of a ratio: give ceiling_db, such as 30.0")
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """How the network is fitted.
 
@@ -68,7 +103,7 @@ class FitConfig:
     decay_from: float = 0.6  # share of the steps after which the learning rate falls to zero as a cosine
     clip: float = 5.0  # largest norm of the gradient
     average: float = 0.999  # decay of the running average of the weights, which is what is kept
-    spectral_weight: float = 5.0
+    loss: LossConfig = field(default_factory=LossConfig)
     precision: str = "float32"  # or bfloat16, for processors and cards that multiply it natively
     compile: bool = False  # torch.compile; needs a C++ compiler on a CPU
     workers: int = 1  # processes that mix, for each process that trains
@@ -81,11 +116,11 @@ class FitConfig:
             raise ValueError("steps, batch, checkpoint_every and dev_every must be positive")
         if min(self.warmup, self.workers, self.patience) < 0:
             raise ValueError("warmup, workers and patience must not be negative")
-        rates = (self.filterbank_rate, self.weight_decay, self.spectral_weight)
+        rates = (self.filterbank_rate, self.weight_decay)
         if not all(0 < rate < math.inf for rate in (self.learning_rate, self.clip)):
             raise ValueError("learning_rate and clip must be positive numbers")
         if not all(0 <= rate < math.inf for rate in rates):
-            raise ValueError("filterbank_rate, weight_decay and spectral_weight must be numbers from 0 on")
+            raise ValueError("filterbank_rate and weight_decay must be numbers from 0 on")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {self.precision!r}: expected float32 or bfloat16")
         if not 0 <= self.decay_from <= 1 or not 0 <= self.average < 1:
@@ -97,18 +132,14 @@ class DistillConfig:
     """A teacher to imitate (Hinton et al., 2015): a network of the same sources, microphones and rate.
 
     teacher: its checkpoint, found like `start`. weight: share of the loss that is the distance to its outputs.
-    spectral_weight: of the spectral distance in that, beside the negative SI-SDR.
     """
 
     teacher: str
     weight: float = 0.5
-    spectral_weight: float = 5.0
 
     def __post_init__(self) -> None:
         if not 0 < self.weight <= 1:
             raise ValueError(f"distill.weight = {self.weight}: expected a share above 0, at most 1")
-        if not 0 <= self.spectral_weight < math.inf:
-            raise ValueError(f"distill.spectral_weight = {self.spectral_weight}: expected a number from 0 on")
 
 
 @dataclass(frozen=True)
@@ -132,6 +163,11 @@ class Recipe:
         if {self.mix.sources, self.dev.mix.sources} != {self.network.sources}:
             raise ValueError(
                 f"a network of {self.network.sources} sources needs mix.sources and dev.mix.sources equal to that"
+            )
+        if self.mix.augment.noise_only and not self.fit.loss.silent:
+            raise ValueError(
+                f"mix.augment.noise_only = {self.mix.augment.noise_only}: targets are silent then, which have no ratio; "
+                "give fit.loss.silent = 'quiet' with a ceiling_db, or 'mixture'"
             )
 
 

@@ -109,7 +109,7 @@ def train(
             objective = None
             if recipe.distill:
                 fabric.to_device(teacher)
-                objective = Distillation(teacher, recipe.distill, recipe.fit)
+                objective = Distillation(teacher, recipe.distill, recipe.fit.loss, network.reference)
             return run, fit(Trainer(network, recipe.fit, fabric, objective), mixtures, dev, run, about, max_minutes)
     except OSError as error:
         where = error.filename or run
@@ -135,7 +135,7 @@ def load_data(recipe: Recipe, data: Path, cache: Path) -> tuple[Mixtures, Pairs]
 
 @torch.no_grad()
 def check_mics(network: Network, mixtures: Mixtures, recipe: Recipe) -> None:
-    """`RecipeError` where the network does not take the microphones that the mixtures have."""
+    """`RecipeError` where the network does not take the microphones of the mixtures, or has another reference."""
     try:
         network.eval()(torch.zeros(1, mixtures.mics, network.hop))
     except ValueError as error:
@@ -143,6 +143,13 @@ def check_mics(network: Network, mixtures: Mixtures, recipe: Recipe) -> None:
         raise RecipeError(
             f"{recipe.name}: {error} ({where}); give data.rooms of a fitting array (edge-sdk simulate rooms)"
         ) from error
+    if network.reference != mixtures.reference:
+        table = "network.spatial" if hasattr(network.config, "spatial") else "network"
+        raise RecipeError(
+            f"{recipe.name}: the network gives its sources at microphone {network.reference}, counted from 0, but the "
+            f"array of the rooms has its reference, where targets are, at {mixtures.reference}; "
+            f"set {table}.reference = {mixtures.reference}"
+        )
 
 
 @contextlib.contextmanager

@@ -80,7 +80,6 @@ class TasNet(Network):
         super().__init__()
         self.config = config
         bank, spatial, is_complex = config.filterbank, config.spatial, config.mask == "complex"
-        self.reference = spatial.reference if spatial else 0
         self.sums_mics = spatial is not None and spatial.combine == "filter-and-sum"
         inputs = spatial.width(bank.filters, config.levels) if spatial else config.levels
         outputs = config.sources * bank.filters * (spatial.masks if spatial else 1)
@@ -93,6 +92,10 @@ class TasNet(Network):
     @property
     def mics(self) -> int:
         return self.config.spatial.mics if self.config.spatial else 1
+
+    @property
+    def reference(self) -> int:
+        return self.config.spatial.reference if self.config.spatial else 0
 
     @property
     def hop(self) -> int:

@@ -31,13 +31,41 @@ def modulated(rng: np.random.Generator, samples: int, sample_rate: int) -> np.nd
     """Coloured noise that swells and fades 0.3 to 12 times a second, regularly (engines, waves) or not (wind)."""
     rate_hz, depth = math.exp(rng.uniform(math.log(0.3), math.log(12))), rng.uniform(0.5, 1.0)
     if rng.random() < 0.5:
-        swell = 0.5 + 0.5 * wave(np.full(samples, rate_hz / sample_rate), rng.random(), sine_table()) ** int(
-            rng.choice([1, 3, 9])
-        )
+        swell = 0.5 + 0.5 * regular(rng, samples, rate_hz / sample_rate) ** int(rng.choice([1, 3, 9]))
     else:
         points = max(3, math.ceil(2 * rate_hz * samples / sample_rate) + 1)
         swell = np.interp(np.linspace(0, points - 1, samples), np.arange(points), rng.random(points))
     return coloured(rng, samples, sample_rate) * (1 - depth + depth * swell)
+
+
+def resonances(rng: np.random.Generator, samples: int, sample_rate: int) -> np.ndarray:
+    """Noise in one to six bands, some as narrow as a tone: rails, fans, a whistling wind, water in a pipe."""
+    bins = samples // 2 + 1
+    hz = np.arange(bins, dtype=np.float32) * np.float32(sample_rate / samples)
+    shape = np.full(bins, 10 ** (rng.uniform(-50, -20) / 20), np.float32)
+    for _ in range(int(rng.integers(1, 7))):
+        centre = math.exp(rng.uniform(math.log(80), math.log(0.45 * sample_rate)))
+        half_width = centre * math.exp(rng.uniform(math.log(0.001), math.log(0.2)))
+        strength = 10 ** (rng.uniform(-15, 0) / 20) * math.sqrt(80 / half_width)  # narrow bands as strong as wide ones
+        shape += np.float32(strength) / np.sqrt(1 + np.square((hz - np.float32(centre)) / np.float32(half_width)))
+    spectrum = rng.standard_normal((bins, 2), dtype=np.float32).view(np.complex64)[:, 0]
+    return fft.irfft(spectrum * shape, samples)
+
+
+def trills(rng: np.random.Generator, samples: int, sample_rate: int) -> np.ndarray:
+    """Crickets, cicadas, birds, a telephone: one to three high tones that pulse many times a second, in bursts."""
+    total = np.zeros(samples, np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        knots = max(3, math.ceil(rng.uniform(1, 20) * samples / sample_rate))
+        bend = rng.uniform(0, 0.02) * rng.uniform(-1, 1, knots)
+        centre = math.exp(rng.uniform(math.log(1200), math.log(0.47 * sample_rate)))
+        pitch = centre / sample_rate * (1 + np.interp(np.linspace(0, knots - 1, samples), np.arange(knots), bend))
+        pulses = 0.5 + 0.5 * regular(rng, samples, rng.uniform(8, 120) / sample_rate)
+        bursts = 0.5 + 0.5 * regular(rng, samples, rng.uniform(0.3, 4) / sample_rate)
+        gate = np.clip((bursts - rng.uniform(-0.3, 0.8)) * rng.uniform(5, 50), 0, 1)  # some never pause
+        strength = 10 ** (rng.uniform(-15, 0) / 20)
+        total += strength * wave(pitch, rng.random(), sine_table()) * pulses ** rng.uniform(0.3, 3) * gate
+    return total + 10 ** (rng.uniform(-60, -25) / 20) * rng.standard_normal(samples, dtype=np.float32)
 
 
 def hum(rng: np.random.Generator, samples: int, sample_rate: int) -> np.ndarray:
@@ -94,9 +122,14 @@ def wave(cycles: np.ndarray, phase: float, table: np.ndarray) -> np.ndarray:
     return table[((turns - np.floor(turns)) * len(table)).astype(np.int64) % len(table)]
 
 
+def regular(rng: np.random.Generator, samples: int, cycles: float) -> np.ndarray:
+    """A sine of so many cycles per sample from a random phase on, `[n]`."""
+    return wave(np.full(samples, cycles), rng.random(), sine_table())
+
+
 def sine_table() -> np.ndarray:
     return np.sin(2 * np.pi * np.arange(TABLE) / TABLE)
 
 
 Kind = Callable[[np.random.Generator, int, int], np.ndarray]
-KINDS: tuple[Kind, ...] = (coloured, modulated, hum, clicks, tones)
+KINDS: tuple[Kind, ...] = (coloured, modulated, resonances, hum, clicks, tones, trills)

@@ -15,8 +15,9 @@ from torch import Tensor
 from edge_sdk.errors import CheckpointError
 from models.checkpoint import load_network
 from models.network import Network
-from models.objectives import align, permutation_invariant, separation_loss, si_sdr
-from models.recipe import DistillConfig, FitConfig
+from models.objectives import align, permutation_invariant, si_sdr
+from models.recipe import DistillConfig, LossConfig
+from models.training.losses import Separation, signal_loss
 
 
 class Teacher(Protocol):
@@ -31,23 +32,22 @@ class Teacher(Protocol):
 class Distillation:
     """`(1 - weight) * task + weight * imitation`, an `Objective`.
 
-    Task: the separation loss against the true sources, under the best assignment of outputs to them. Imitation: the
-    same kind of loss against the teacher's outputs, each of which belongs to the source that it is nearest to; so
-    student and teacher are compared source by source, whatever order either gives them in.
+    Task: the loss against the true sources, under the best assignment of outputs to them. Imitation: the same loss
+    against the teacher's outputs, each of which belongs to the source that it is nearest to; so student and teacher are
+    compared source by source, whatever order either gives them in.
     """
 
-    def __init__(self, teacher: Teacher, config: DistillConfig, fit: FitConfig) -> None:
-        self.teacher, self.weight = teacher, config.weight
-        self.task = separation_loss(fit.spectral_weight)
-        self.imitation = separation_loss(config.spectral_weight)
+    def __init__(self, teacher: Teacher, config: DistillConfig, loss: LossConfig, reference: int = 0) -> None:
+        self.teacher, self.weight, self.loss, self.reference = teacher, config.weight, loss, reference
+        self.task = Separation(loss, reference)
 
     def __call__(self, estimate: Tensor, mixture: Tensor, sources: Tensor, delay: int) -> Tensor:
         taught = teach(self.teacher, mixture, sources)
-        estimate, both = align(estimate, torch.cat([sources, taught], dim=1), delay)
-        target, taught = both.chunk(2, dim=1)
-        task, assignment = permutation_invariant(self.task, estimate, target)
+        task, assignment = self.task.assigned(estimate, mixture, sources, delay)
         ordered = estimate.gather(1, assignment[..., None].expand_as(estimate))
-        return (1 - self.weight) * task + self.weight * self.imitation(ordered, taught).mean(dim=1)
+        ordered, both = align(ordered, torch.cat([taught, mixture[:, [self.reference]]], dim=1), delay)
+        imitation = signal_loss(self.loss, both[:, -1:])(ordered, both[:, :-1]).mean(dim=1)
+        return (1 - self.weight) * task + self.weight * imitation
 
 
 @torch.no_grad()

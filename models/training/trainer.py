@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +18,9 @@ from torch import Tensor, nn
 from edge_sdk.errors import CheckpointError
 from models.checkpoint import FORMAT, first_line, load_tensors, save_tensors, with_prefix
 from models.network import Network
-from models.objectives import align, permutation_invariant, separation_loss
 from models.recipe import FitConfig
 from models.training.averaging import RunningAverage
+from models.training.losses import Objective, Separation
 from models.training.schedule import rate_factor
 from models.zoo import config_to_dict
 
@@ -33,31 +32,12 @@ log = logging.getLogger(__name__)
 Tensors = dict[str, Tensor]
 
 
-class Objective(Protocol):
-    """The loss of each example, `[B]`.
-
-    Estimate `[B, S, n]`, `delay` samples behind the mixture `[B, M, n]` and the sources `[B, S, n]`.
-    """
-
-    def __call__(self, estimate: Tensor, mixture: Tensor, sources: Tensor, delay: int) -> Tensor: ...
-
-
-class Separation:
-    """A loss per signal, averaged over the sources under the best assignment of outputs to them."""
-
-    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.loss = loss
-
-    def __call__(self, estimate: Tensor, mixture: Tensor, sources: Tensor, delay: int) -> Tensor:
-        return permutation_invariant(self.loss, *align(estimate, sources, delay))[0]
-
-
 class Trainer:
     """A network, its averaged twin and its optimizer; `step` turns a batch into a loss.
 
     The network may be any that has `delay` and `config`, one that was pruned or prepared for quantization too.
     fabric: see `models.training.fabric.make_fabric`, launched before if it is of several processes; without it, this
-    process on the CPU. objective: without it, the separation loss of the configuration.
+    process on the CPU. objective: without it, the loss of the configuration.
     """
 
     def __init__(
@@ -68,7 +48,7 @@ class Trainer:
 
             fabric = make_fabric(precision=config.precision)
         self.config, self.fabric, self.network = config, fabric, network.train()
-        self.objective = objective or Separation(separation_loss(config.spectral_weight))
+        self.objective = objective or Separation(config.loss, network.reference)
         fabric.to_device(network)
         self.average = RunningAverage(network, config.average)
         self.optimizer = torch.optim.AdamW(parameter_groups(network, config), betas=(0.9, 0.99))

@@ -61,10 +61,11 @@ steps = {steps}
 batch = 4
 learning_rate = 3e-3
 warmup = 5
-spectral_weight = 0.0
 workers = {workers}
 checkpoint_every = 5
 dev_every = 10
+[fit.loss]
+spectral_weight = 0.0
 [dev]
 count = 3
 [dev.data]

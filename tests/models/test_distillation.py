@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 from edge_sdk.errors import CheckpointError, RecipeError
 from models.checkpoint import load_network, save_network
-from models.objectives import separation_loss, si_sdr
-from models.recipe import DistillConfig, FitConfig, load_recipe
+from models.objectives import si_sdr
+from models.recipe import DistillConfig, LossConfig, load_recipe
 from models.tasnet import TasNetConfig
 from models.training.distillation import Distillation, load_teacher, teach
-from models.training.trainer import Separation
+from models.training.losses import Separation
 from models.zoo import build
 from tests.models.recordings import RATE, edit, write_recipe
 from tests.models.test_training import run
 
-FIT = FitConfig(spectral_weight=0.0)
+PLAIN = LossConfig(spectral_weight=0.0)
 
 
 class Oracle(nn.Module):
@@ -53,7 +53,7 @@ def test_the_loss_is_that_of_the_task_and_that_of_imitation_in_their_shares(sour
     noise, error = torch.randn(2, *sources.shape, generator=generator)
     taught, said = sources + 0.3 * noise, sources + 0.5 * error
     student = nn.functional.pad(said, (delay, 0))[:, [1, 0], : sources.shape[-1]]
-    objective = Distillation(Oracle(taught, [1, 0], 50), DistillConfig("t", 0.25, spectral_weight=0.0), FIT)
+    objective = Distillation(Oracle(taught, [1, 0], 50), DistillConfig("t", 0.25), PLAIN)
     loss = objective(student, sources.sum(1, keepdim=True), sources, delay)
     said, true, taught = (x[..., : sources.shape[-1] - delay] for x in (said, sources, taught))
     by_hand = -0.75 * si_sdr(said, true).mean(1) - 0.25 * si_sdr(said, taught).mean(1)
@@ -62,9 +62,9 @@ def test_the_loss_is_that_of_the_task_and_that_of_imitation_in_their_shares(sour
 
 def test_a_teacher_that_says_the_sources_is_the_task_itself(sources: Tensor) -> None:
     estimate = torch.randn(sources.shape, generator=torch.Generator().manual_seed(4))
-    objective = Distillation(Oracle(sources, [0, 1], 3), DistillConfig("t", 0.6, spectral_weight=5.0), FitConfig())
+    objective = Distillation(Oracle(sources, [0, 1], 3), DistillConfig("t", 0.6), LossConfig())
     mixture = sources.sum(1, keepdim=True)
-    task = Separation(separation_loss(5.0))(estimate, mixture, sources, 12)
+    task = Separation(LossConfig())(estimate, mixture, sources, 12)
     torch.testing.assert_close(objective(estimate, mixture, sources, 12), task, rtol=1e-5, atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_no_gradient_reaches_the_teacher(sources: Tensor, tmp_path: Path) -> Non
     save_network(path, network, {})
     teacher, student = load_teacher(path, network), network
     mixture = sources[..., :800].sum(1, keepdim=True)
-    objective = Distillation(teacher, DistillConfig("t", 1.0), FIT)
+    objective = Distillation(teacher, DistillConfig("t", 1.0), PLAIN)
     objective(student(mixture), mixture, sources[..., :800], student.delay).mean().backward()
     assert all(p.grad is None for p in teacher.parameters()) and not teacher.training
     assert any(p.grad is not None for p in student.parameters())

@@ -11,10 +11,8 @@ from models.objectives import (
     autoencoding_targets,
     latent_targets,
     negative_latent_si_sdr,
-    negative_snr,
     permutation_invariant,
     phase_sensitive_loss,
-    separation_loss,
     si_sdr,
     snr,
     spectral_distance,
@@ -34,13 +32,6 @@ def test_si_sdr_ignores_level_offset_and_sign() -> None:
     estimate, target = torch.randn(3, 800), torch.randn(3, 800)
     for other in (7 * estimate, estimate + 2, -estimate):
         torch.testing.assert_close(si_sdr(other, target), si_sdr(estimate, target), rtol=0, atol=1e-3)
-
-
-def test_silence_gives_a_finite_loss_and_gradient() -> None:
-    estimate = torch.zeros(1, 4000, requires_grad=True)
-    loss = separation_loss(5.0)(estimate, torch.zeros(1, 4000)).sum()
-    loss.backward()
-    assert torch.isfinite(loss) and torch.isfinite(estimate.grad).all()
 
 
 def test_a_delayed_copy_is_perfect_once_aligned() -> None:
@@ -84,7 +75,6 @@ def test_snr_is_si_sdr_of_the_best_level_and_falls_with_any_other() -> None:
     noise = 0.1 * tone(33)
     assert float(snr(tone(10) + noise, tone(10))) == pytest.approx(20.0, abs=1e-3)
     assert float(snr(2 * tone(10), tone(10))) == pytest.approx(0.0, abs=1e-3)
-    assert torch.equal(negative_snr(noise, tone(10)), -snr(noise, tone(10)))
 
 
 def test_phase_sensitive_loss_is_the_published_sum_over_time_and_frequency() -> None:
@@ -114,7 +104,7 @@ def test_phase_sensitive_loss_is_zero_for_the_only_talker_and_trains_masks_permu
     assert torch.isfinite(estimate.grad).all() and estimate.grad.any()
 
 
-@pytest.mark.parametrize("loss", [negative_snr, negative_latent_si_sdr, separation_loss(1.0)])
+@pytest.mark.parametrize("loss", [lambda e, t: -snr(e, t), negative_latent_si_sdr])
 @pytest.mark.parametrize("sources", [2, 3, 4])
 def test_every_loss_trains_two_to_four_talkers_in_any_order(loss: object, sources: int) -> None:
     torch.manual_seed(sources)

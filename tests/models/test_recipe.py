@@ -36,7 +36,16 @@ from tests.models.recordings import edit, write_recipe
         ("[mix]", '[data.weights]\n"speech" = 0.0\n[mix]', "expected positive numbers"),
         ("[dev]", '[distill]\nteacher = "t"\nweight = 0.0\n[dev]', "expected a share above 0"),
         ("[dev]", "[distill]\nweight = 0.5\n[dev]", "teacher"),
-        ("[dev]", '[distill]\nteacher = "t"\nspectral_weight = -1.0\n[dev]', "a number from 0 on"),
+        ("spectral_weight = 0.0", "spectral_weight = -1.0", "a number from 0 on"),
+        (
+            "spectral_weight = 0.0",
+            'kind = "l2"',
+            "loss.kind = 'l2': expected one of 'si-sdr', 'snr', 'phase-sensitive'",
+        ),
+        ("spectral_weight = 0.0", "ceiling_db = 0.0", "expected a ratio above 0 dB, or inf"),
+        ("spectral_weight = 0.0", 'kind = "phase-sensitive"\nceiling_db = 30.0', "which is no ratio"),
+        ("spectral_weight = 0.0", 'silent = "quiet"', "give ceiling_db"),
+        ("babble_talkers = 2", "augment.noise_only = 0.1", "give fit.loss.silent"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_the_reason(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -17,7 +17,7 @@ from models.layers.skim import SkiMConfig
 from models.layers.tcn import TCNConfig
 from models.layers.tdcn import TDCNConfig
 from models.multichannel import SpatialConfig
-from models.recipe import FitConfig
+from models.recipe import FitConfig, LossConfig
 from models.tasnet import TasNet, TasNetConfig
 from models.training.trainer import Trainer
 from models.zoo import config_from_dict, config_to_dict
@@ -85,7 +85,7 @@ def test_networks_learn_two_sources_by_heart(name: str) -> None:
     torch.manual_seed(2)
     sources = 0.1 * torch.randn(2, 2, 800)
     mixture = sources.sum(1, keepdim=True)
-    trainer = Trainer(network, FitConfig(steps=60, warmup=5, learning_rate=1e-2, spectral_weight=0.0))
+    trainer = Trainer(network, FitConfig(steps=60, warmup=5, learning_rate=1e-2, loss=LossConfig(spectral_weight=0.0)))
     losses = [trainer.step(mixture, sources) for _ in range(60)]
     assert losses[-1] < losses[0] - 15, "dB SI-SDR, from about -30"
 
