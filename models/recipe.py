@@ -11,6 +11,7 @@ from typing import Any
 from edge_sdk.contract import NAME, from_plain
 from edge_sdk.errors import RecipeError
 from models.data.mixing import MixConfig
+from models.tasnet import TasNetConfig
 from models.zoo import NetworkConfig, config_from_dict, preset
 
 if sys.version_info >= (3, 11):
@@ -21,6 +22,7 @@ else:
 
 LOSSES = ("si-sdr", "snr", "phase-sensitive")
 SILENT = ("", "quiet", "mixture")
+PARTS = ("", "filterbank", "separator")
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,14 @@ class FitConfig:
 
     start: a checkpoint whose weights are the first ones, for fine-tuning: a file, a run folder, or the name of one in
     `runs` or `checkpoints`. patience: stop after so many evaluations in a row without a better one; 0: never.
+    part: what of a TasNet is fitted: all of it, or for two-step training the `filterbank` alone, and in a training that
+    starts with it the `separator` alone, see `models.training.two_step`.
     """
 
     steps: int = 1000
     batch: int = 8  # mixtures of a step, over all processes together
     start: str = ""
+    part: str = ""
     learning_rate: float = 1e-3
     filterbank_rate: float = 1e-3  # of the encoder and decoder; 0 keeps them as they start
     weight_decay: float = 0.01
@@ -123,6 +128,10 @@ class FitConfig:
             raise ValueError("filterbank_rate and weight_decay must be numbers from 0 on")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {self.precision!r}: expected float32 or bfloat16")
+        if self.part not in PARTS:
+            raise ValueError(f"part {self.part!r}: expected one of {', '.join(map(repr, PARTS))}")
+        if self.part == "separator" and not self.start:
+            raise ValueError("part 'separator' of a network whose filterbank nobody trained: give start = CHECKPOINT")
         if not 0 <= self.decay_from <= 1 or not 0 <= self.average < 1:
             raise ValueError("decay_from and average are shares: expected 0 to 1")
 
@@ -164,11 +173,21 @@ class Recipe:
             raise ValueError(
                 f"a network of {self.network.sources} sources needs mix.sources and dev.mix.sources equal to that"
             )
+        if self.fit.part and (not has_shares(self.network) or self.distill):
+            raise ValueError(
+                f"fit.part = {self.fit.part!r}: expected a TasNet of one microphone whose mask is sigmoid or relu, and "
+                "no [distill]; leave it out to train everything at once"
+            )
         if self.mix.augment.noise_only and not self.fit.loss.silent:
             raise ValueError(
                 f"mix.augment.noise_only = {self.mix.augment.noise_only}: targets are silent then, which have no ratio; "
                 "give fit.loss.silent = 'quiet' with a ceiling_db, or 'mixture'"
             )
+
+
+def has_shares(config: NetworkConfig) -> bool:
+    """Whether a network masks coefficients of which each source can have a share."""
+    return isinstance(config, TasNetConfig) and config.mask != "complex" and config.spatial is None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -84,6 +84,7 @@ def train(
     from models.training.fitting import STATE, fit
     from models.training.folder import identify, opened
     from models.training.trainer import Trainer
+    from models.training.two_step import TRAINERS
 
     recipe, beside = load_recipe(recipe_file), recipe_file.parent
     run = run or Path("runs") / recipe.name
@@ -106,11 +107,13 @@ def train(
             teacher = load_teacher(files["teacher"], network)
         identity = identify(recipe, data, files)
         with opened(run, recipe, text, identity, fabric, extend, force) as about, launched(fabric):
-            objective = None
             if recipe.distill:
                 fabric.to_device(teacher)
                 objective = Distillation(teacher, recipe.distill, recipe.fit.loss, network.reference)
-            return run, fit(Trainer(network, recipe.fit, fabric, objective), mixtures, dev, run, about, max_minutes)
+                trainer = Trainer(network, recipe.fit, fabric, objective)
+            else:
+                trainer = TRAINERS[recipe.fit.part](network, recipe.fit, fabric)
+            return run, fit(trainer, mixtures, dev, run, about, max_minutes)
     except OSError as error:
         where = error.filename or run
         raise DataError(f"{where}: {error.strerror}; free space or choose another --run or --cache") from error

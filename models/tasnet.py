@@ -141,16 +141,26 @@ class TasNet(Network):
         features = compressed_magnitudes(reference) if self.config.mask == "complex" else reference
         if self.spatial is not None:
             features = self.spatial(features, coefficients)
-        if self.future:  # everything at once
-            masks = self.separator(features)
-        else:
-            masks, state = self.separator.step(features, state)
-        masks = masks.unflatten(-1, (self.config.sources, -1))
+        masks, state = self.masks(features, state)
         if self.sums_mics:
             masks = masks.unflatten(-1, (self.mics, -1))  # [B, T, S, M, N]
             filtered = complex_product(coefficients[:, :, None], *masks.chunk(2, dim=-1)).sum(-2)
             return self.filterbank.decode(reference[:, :, None] + filtered), state
         return self.filterbank.decode(self.apply_mask(reference[:, :, None], masks)), state
+
+    def masks(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the separator says of features `[B, T, F]`, for each source: `[B, T, S, N]`."""
+        if self.future:  # everything at once
+            masks = self.separator(features)
+        else:
+            masks, state = self.separator.step(features, state)
+        return masks.unflatten(-1, (self.config.sources, -1)), state
+
+    def masked(self, coefficients: Tensor) -> Tensor:
+        """Coefficients of whole mixtures at one microphone `[B, T, N]` to those of the sources, `[B, T, S, N]`."""
+        features = compressed_magnitudes(coefficients) if self.config.mask == "complex" else coefficients
+        _, memory, _ = self.begin(len(coefficients), 1)
+        return self.apply_mask(coefficients[:, :, None], self.masks(features, memory)[0])
 
     def apply_mask(self, coefficients: Tensor, mask: Tensor) -> Tensor:
         """Masked coefficients of every source. A complex mask is what is to be added to one: zero passes everything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 Pair = tuple[np.ndarray, np.ndarray]  # mixture [mics, n], sources [S, n]
 
 
-def improvement(network: Network, dev: Sequence[Pair], fabric: Fabric, reference: int = 0) -> float:
-    """Mean SI-SDR improvement over the set in dB, the same in every process; each scores its share of the mixtures."""
-    gains = [gain(network, *dev[i], reference) for i in range(fabric.global_rank, len(dev), fabric.world_size)]
+def improvement(gain: Callable[..., float], dev: Sequence[Pair], fabric: Fabric, reference: int = 0) -> float:
+    """Mean SI-SDR improvement over the set in dB, the same in every process; each scores its share of the mixtures.
+
+    gain: that of one mixture, of its samples, its sources and the reference microphone.
+    """
+    gains = [gain(*dev[i], reference) for i in range(fabric.global_rank, len(dev), fabric.world_size)]
     if fabric.world_size > 1:
         parts: list[list[float]] = [[]] * fabric.world_size
         torch.distributed.all_gather_object(parts, gains)

@@ -142,7 +142,7 @@ class Fitting:
         Only evaluations that are due count for `patience`, so that an interruption does not change when a run ends.
         """
         trainer, course = self.trainer, self.course
-        gain = round(improvement(trainer.average.network, self.dev, trainer.fabric, self.mixtures.reference), 3)
+        gain = round(improvement(trainer.gain, self.dev, trainer.fabric, self.mixtures.reference), 3)
         if not math.isfinite(gain):
             raise DataError(f"{self.run}: NaN after {trainer.done} steps; lower learning_rate and start anew")
         if due:

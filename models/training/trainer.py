@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from models.checkpoint import FORMAT, first_line, load_tensors, save_tensors, wi
 from models.network import Network
 from models.recipe import FitConfig
 from models.training.averaging import RunningAverage
+from models.training.development import gain
 from models.training.losses import Objective, Separation
 from models.training.schedule import rate_factor
 from models.zoo import config_to_dict
@@ -37,11 +39,17 @@ class Trainer:
 
     The network may be any that has `delay` and `config`, one that was pruned or prepared for quantization too.
     fabric: see `models.training.fabric.make_fabric`, launched before if it is of several processes; without it, this
-    process on the CPU. objective: without it, the loss of the configuration.
+    process on the CPU. objective: without it, the loss of the configuration. module: what is run in training, where
+    that is not the network itself; a subclass that gives one says in `losses` how.
     """
 
     def __init__(
-        self, network: Network, config: FitConfig, fabric: Fabric | None = None, objective: Objective | None = None
+        self,
+        network: Network,
+        config: FitConfig,
+        fabric: Fabric | None = None,
+        objective: Objective | None = None,
+        module: nn.Module | None = None,
     ) -> None:
         if fabric is None:
             from models.training.fabric import make_fabric
@@ -53,7 +61,8 @@ class Trainer:
         self.average = RunningAverage(network, config.average)
         self.optimizer = torch.optim.AdamW(parameter_groups(network, config), betas=(0.9, 0.99))
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
-        module = compiled(network, fabric.device) if config.compile else network
+        module = module or network
+        module = compiled(module, fabric.device) if config.compile else module
         # As Fabric wraps them: gradients averaged over processes, and precision.
         self.forward, self.shared_optimizer = fabric.setup(module, self.optimizer)
         self.statistics = running_statistics(network) if fabric.world_size > 1 else []
@@ -63,8 +72,7 @@ class Trainer:
         """One update; the loss of the batch over all processes. Mixture `[B, M, n]`, sources `[B, S, n]`."""
         self.set_rates()
         mixture, sources = self.fabric.to_device((mixture, sources))
-        estimate = self.forward(mixture)
-        loss = self.objective(estimate, mixture, sources, self.network.delay).mean()
+        loss = self.losses(mixture, sources).mean()
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
@@ -75,6 +83,14 @@ class Trainer:
             self.average.update(self.network, self.done)
         self.done += 1
         return float(self.over_processes(loss.detach()))
+
+    def losses(self, mixture: Tensor, sources: Tensor) -> Tensor:
+        """What is to be made small, `[B]`."""
+        return self.objective(self.forward(mixture), mixture, sources, self.network.delay)
+
+    def gain(self, mixture: np.ndarray, sources: np.ndarray, reference: int) -> float:
+        """Improvement of one mixture `[M, n]` of a development set by the averaged network, in dB."""
+        return gain(self.average.network, mixture, sources, reference)
 
     def over_processes(self, x: Tensor) -> Tensor:
         """The mean of what all processes have."""
