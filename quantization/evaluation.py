@@ -19,6 +19,13 @@ WORST = 5  # mixtures that are named
 # Metric, title of its column, digits that it carries.
 COLUMNS = (("sdr", "SDR", 2), ("pesq", "PESQ-WB", 2), ("stoi", "STOI", 3), ("estoi", "ESTOI", 3))
 
+PROBES = {
+    "clean": "talkers alone: mean SI-SDR",
+    "clean_worst": "talkers alone: worst SI-SDR",
+    "noise": "noise alone: level out against level in",
+    "silence": "digital silence: peak out, dBFS",
+}
+
 Results = dict[str, Any]
 
 
@@ -74,6 +81,8 @@ def tables(found: Results) -> Iterator[Table]:
     """All that a person reads first, from plain results."""
     yield rows_table(found)
     yield worst_table(found)
+    if "probes" in found:
+        yield probes_table(found["probes"])
     for axis, bins in found["against"].items():
         yield bins_table(AXES[axis][0], bins)
 
@@ -100,6 +109,20 @@ def rows_table(found: Results) -> Table:
 def worst_table(found: Results) -> Table:
     """The mixtures with the smallest improvement."""
     return clips_table("The worst mixtures", found["worst"])
+
+
+def probes_table(probes: Results) -> Table:
+    """What the model does where there is nothing to separate."""
+    rows = []
+    for name, value in probes.items():
+        if name.startswith("level_"):
+            words = f"mixtures with their peak at {name.removeprefix('level_')} dBFS: SI-SDR"
+        elif name.endswith("_peak"):
+            words = f"made-up sound, {name.removesuffix('_peak')}: peak out against peak in"
+        else:
+            words = PROBES[name]
+        rows.append((words, figure(value, 1)))
+    return Table("Probes", ("", "dB"), tuple(rows))
 
 
 def clips_table(title: str, entries: list[Results]) -> Table:

@@ -18,6 +18,7 @@ import torch
 from edge_sdk import Separator
 from edge_sdk.errors import DataError
 from models.data.example import Example
+from models.evaluation.probes import MOST, Probes, probe
 from models.evaluation.references import Reference, references
 from models.evaluation.scores import Score, Separate, reference_first, score, separate_with
 from models.evaluation.sets import open_examples, positions_of
@@ -79,6 +80,15 @@ def score_mixture(item: tuple[Task, int]) -> Score:
             references=references_of(examples),
             positions_m=positions_of(examples.array),
         )
+
+
+def probe_model(task: Task) -> Probes:
+    """What the model does with the set's talkers and noises by themselves, see `models.evaluation.probes`."""
+    model, examples = opened(task)
+    reference = reference_of(examples)
+    some = [reference_first(examples[i], reference) for i in range(min(MOST, len(examples)))]
+    with one_thread():
+        return probe(lambda mixture: outputs(model, mixture, reference), some, model.sample_rate)
 
 
 def separated(task: Task, index: int) -> tuple[Example, np.ndarray]:

@@ -33,6 +33,7 @@ def register(commands: Any) -> None:
         "--report", type=Path, metavar="DIR", help="write a page with plots and sounds, and all as JSON"
     )
     evaluate.add_argument("--force", action="store_true", help="overwrite an earlier report")
+    evaluate.add_argument("--probes", action="store_true", help="also clean speech, silence, levels and odd sounds")
     evaluate.add_argument("--clips", action="store_true", help="print every mixture's scores too")
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(run=run_evaluate)
@@ -41,8 +42,8 @@ def register(commands: Any) -> None:
 def run_evaluate(args: argparse.Namespace) -> int:
     from edge_sdk.errors import EdgeError
     from models.runs import default_cache
-    from quantization.evaluation import clips, note, results, tables
-    from quantization.scoring import Task, opened, references_of, score_set
+    from quantization.evaluation import clips, note, plain, results, tables
+    from quantization.scoring import Task, opened, probe_model, references_of, score_set
 
     if args.workers is not None and args.workers < 0:
         raise EdgeError(f"--workers {args.workers}: expected a number of processes, 0 for none besides this one")
@@ -55,6 +56,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     scores = score_set(task, args.workers, args.cluster)
     model, examples = opened(task)
     found = results(args.model, examples, scores, references_of(examples))
+    if args.probes:
+        found["probes"] = plain(probe_model(task))
     log.info("%d mixtures scored in %.1f s", len(scores), time.monotonic() - started)
     if args.report:
         from quantization.evaluation_report import write_report

@@ -122,6 +122,17 @@ def test_the_table_shows_baselines_model_and_ceilings(
     assert sum(" > " in line for line in lines) == 3  # the clips
 
 
+def test_probes_are_figures_and_lines_of_a_table(
+    checkpoint: Path, where: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = parse_json(run(capsys, checkpoint, *where, "--probes", "--json").encode())["probes"]
+    assert {"clean", "clean_worst", "noise", "silence", "level_-60", "level_0", "tones_peak"} <= set(found)
+    assert found["clean"] >= found["clean_worst"] and found["silence"] <= -60
+    lines = run(capsys, checkpoint, *where, "--probes").splitlines()
+    table = lines[lines.index("Probes") + 2 :][: len(found)]
+    assert [float(line.split()[-1]) for line in table] == pytest.approx(list(found.values()), abs=0.05)
+
+
 def test_a_bundle_streams_and_scores_as_its_network(
     where: list[str],
     exported_bundle: Callable[[str], Path],
