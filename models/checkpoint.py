@@ -90,9 +90,21 @@ def find_checkpoint(name: str, beside: Path) -> Path:
     raise CheckpointError(f"{name}: no such checkpoint; looked for {', '.join(dict.fromkeys(map(str, paths)))}")
 
 
-def start_from(network: Network, path: Path) -> None:
-    """Give a network the weights of a checkpoint of the same configuration."""
+def start_from(network: Network, path: Path, part: str = "") -> None:
+    """Give a network the weights of a checkpoint of the same configuration.
+
+    part: a part of both, such as `separator`, that is to have them; the networks may differ in everything else, and in
+    what does not change the shape of a weight.
+    """
     other, _ = load_network(path)
+    if part:
+        try:
+            network.get_submodule(part).load_state_dict(other.get_submodule(part).state_dict())
+        except (AttributeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path}: its {part} does not fit the recipe's ({first_line(error)}); give both the same sizes"
+            ) from error
+        return
     ours, theirs = config_to_dict(network.config), config_to_dict(other.config)
     if found := first_difference(ours, theirs):
         name, wanted, given = found

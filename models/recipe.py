@@ -92,7 +92,8 @@ class FitConfig:
     """How the network is fitted.
 
     start: a checkpoint whose weights are the first ones, for fine-tuning: a file, a run folder, or the name of one in
-    `runs` or `checkpoints`. patience: stop after so many evaluations in a row without a better one; 0: never.
+    `runs` or `checkpoints`. start_part: what is taken of it where not all, the `separator` or the `filterbank`.
+    patience: stop after so many evaluations in a row without a better one; 0: never.
     part: what of a TasNet is fitted: all of it, or for two-step training the `filterbank` alone, and in a training that
     starts with it the `separator` alone, see `models.training.two_step`.
     """
@@ -100,6 +101,7 @@ class FitConfig:
     steps: int = 1000
     batch: int = 8  # mixtures of a step, over all processes together
     start: str = ""
+    start_part: str = ""
     part: str = ""
     learning_rate: float = 1e-3
     filterbank_rate: float = 1e-3  # of the encoder and decoder; 0 keeps them as they start
@@ -128,8 +130,9 @@ class FitConfig:
             raise ValueError("filterbank_rate and weight_decay must be numbers from 0 on")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {self.precision!r}: expected float32 or bfloat16")
-        if self.part not in PARTS:
-            raise ValueError(f"part {self.part!r}: expected one of {', '.join(map(repr, PARTS))}")
+        for name in ("part", "start_part"):
+            if getattr(self, name) not in PARTS:
+                raise ValueError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(map(repr, PARTS))}")
         if self.part == "separator" and not self.start:
             raise ValueError("part 'separator' of a network whose filterbank nobody trained: give start = CHECKPOINT")
         if not 0 <= self.decay_from <= 1 or not 0 <= self.average < 1:
@@ -180,7 +183,7 @@ class Recipe:
             )
         if self.mix.augment.noise_only and not self.fit.loss.silent:
             raise ValueError(
-                f"mix.augment.noise_only = {self.mix.augment.noise_only}: targets are silent then, which have no ratio; "
+                f"mix.augment.noise_only = {self.mix.augment.noise_only}: silent targets have no ratio; "
                 "give fit.loss.silent = 'quiet' with a ceiling_db, or 'mixture'"
             )
 

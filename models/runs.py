@@ -101,7 +101,7 @@ def train(
         files = {}
         if recipe.fit.start and not (run / STATE).exists():
             files["start"] = find_checkpoint(recipe.fit.start, beside)
-            start_from(network, files["start"])
+            start_from(network, files["start"], recipe.fit.start_part)
         if recipe.distill:
             files["teacher"] = find_checkpoint(recipe.distill.teacher, beside)
             teacher = load_teacher(files["teacher"], network)

@@ -77,7 +77,8 @@ PRESETS: dict[str, NetworkConfig] = {
         tac=384,
         separator=DualPathConfig(bottleneck=64, hidden=128, chunk=50, blocks=4),
     ),
-    # Two stages, after Luo, Ceolini et al. (2019): their windows of 4 ms and filters of 32 ms.
+    # Two stages, after Luo, Ceolini et al. (2019): windows of 4 ms, filters of 32 ms and 64 features of a frame, as in
+    # the code that the authors published later (yluo42/TAC). That has dual-path blocks; the sizes of the TCNs are ours.
     "fasnet-paper": FaSNetConfig(mics=6, beamformer=FilterAndSumConfig(window=64, hop=32, context=512, alignment=16)),
     # Luo & Mesgarani (2018): 8 kHz, windows of 5 ms that do not overlap, 31 million parameters.
     "lstm-tasnet-paper": TasNetConfig(
@@ -117,12 +118,13 @@ PRESETS: dict[str, NetworkConfig] = {
         filterbank=FilterbankConfig(window=64, hop=32, filters=128),
         separator=TDCNConfig(bottleneck=64, hidden=128, blocks=6, repeats=2),
     ),
-    # For hearing aids, one talker out of noise: 32 ms of analysis at 4 ms of latency.
+    # For hearing aids, one talker out of noise: 32 ms of analysis at 4 ms of latency. The separator is enhance-mono's,
+    # with the dilations that let it start with the weights of that.
     "enhance-hearing-aid": TasNetConfig(
         sources=1,
         mask="complex",
         filterbank=FilterbankConfig(window=64, hop=32, context=448, filters=514, start="stft"),
-        separator=TCNConfig(bottleneck=96, hidden=192, skip=0, blocks=7, repeats=2),
+        separator=TCNConfig(bottleneck=128, hidden=256, skip=0, blocks=7, repeats=2, dilation=2),
     ),
     # For hearing aids, two talkers at 2 ms of latency: with so short windows a gammatone filterbank does best (Ditter &
     # Gerkmann, 2020).

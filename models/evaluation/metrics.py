@@ -169,6 +169,18 @@ def assign(estimate: np.ndarray, sources: np.ndarray) -> np.ndarray:
     return linear_sum_assignment(pairwise, maximize=True)[1]
 
 
+def improvement(estimate: np.ndarray, sources: np.ndarray, mixture: np.ndarray) -> float:
+    """Mean SI-SDR of estimates, best assigned to sources `[S, n]`, above that of the mixture `[1, n]`, in dB.
+
+    NaN where all sources are silent, minus infinity where the estimates are not finite.
+    """
+    if not np.isfinite(estimate).all():
+        return -np.inf
+    gains = si_sdr(estimate[assign(estimate, sources)], sources) - si_sdr(mixture, sources)
+    heard = gains[~np.isnan(gains)]
+    return float(heard.mean()) if len(heard) else np.nan
+
+
 def swaps(estimate: np.ndarray, sources: np.ndarray, sample_rate: int) -> tuple[int, int]:
     """Segments in which the talkers are on other outputs than over the whole clip, of how many segments.
 

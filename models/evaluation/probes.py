@@ -1,4 +1,4 @@
-"""What a separator does where there is nothing to separate: clean speech, silence, noise alone, odd levels and sounds."""
+"""What a separator does where there is nothing to separate: clean speech, noise alone, silence; and at odd levels."""
 
 from __future__ import annotations
 

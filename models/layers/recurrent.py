@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.norms import future_norm, input_norm
+from models.layers.widths import check_widths
 from models.streaming import State, Streaming, refuse_future
 
 
@@ -29,12 +30,19 @@ class StackedLSTMConfig:
     causal: bool = True  # False: both directions, to train a teacher
     norm: str = "frame"  # of the input; "global" where it is not causal
     horizon: int = 4000  # frames a cumulative norm remembers
+    widths: tuple[int, ...] = ()  # units of each layer, where pruning left other than `hidden`
     kind: Literal["lstm"] = "lstm"
 
     def __post_init__(self) -> None:
         if min(self.hidden, self.layers) < 1:
             raise ValueError(f"{self}: hidden and layers must be positive")
         input_norm(self, 1)  # refuses unknown norms and horizons
+        check_widths(self.widths, self.layers)
+        if self.widths and (not self.causal or (self.skip and len(set(self.widths[1::2])) > 1)):
+            raise ValueError(
+                f"widths = {list(self.widths)}: expected a causal network, and as many units in all layers that "
+                "identity paths join, every second one"
+            )
 
     @property
     def future(self) -> tuple[str, ...]:
@@ -164,14 +172,12 @@ class StackedLSTM(Streaming):
         self.config = config
         self.norm = input_norm(config, inputs)
         width = config.hidden if config.causal else 2 * config.hidden
-        sizes = [inputs] + [width] * (config.layers - 1)
+        widths = config.widths or [width] * config.layers
         self.layers = nn.ModuleList(
-            LSTM(size, config.hidden)
-            if config.causal
-            else nn.LSTM(size, config.hidden, batch_first=True, bidirectional=True)
-            for size in sizes
+            LSTM(size, units) if config.causal else nn.LSTM(size, config.hidden, batch_first=True, bidirectional=True)
+            for size, units in zip([inputs, *widths[:-1]], widths, strict=True)
         )
-        self.output = output_layer(width, outputs, quiet_start)
+        self.output = output_layer(widths[-1], outputs, quiet_start)
 
     def init_state(self, batch: int = 1) -> State:
         refuse_future(self, self.config.future)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from models.layers.norms import future_norm, input_norm
+from models.layers.widths import check_widths
 from models.streaming import State, Streaming, refuse_future
 
 
@@ -25,16 +26,18 @@ class TCNConfig:
     hidden: int = 512  # channels inside a block (H)
     skip: int = 128  # channels of the skip path (Sc); 0: no skip path, the output is the last residual
     kernel: int = 3  # taps of a depthwise convolution (P)
-    blocks: int = 8  # blocks in a repeat, dilations 1, 2, 4, ... (X)
+    blocks: int = 8  # blocks in a repeat (X), each with twice the dilation of the one before
     repeats: int = 3  # (R)
     norm: str = "frame"  # "global" where it is not causal
+    dilation: int = 1  # of the first block of a repeat; 2 at half the hop looks back as far as 1 at the whole one
     horizon: int = 4000  # frames a cumulative norm remembers
     causal: bool = True  # False: as the best published ones, to train a teacher
     shift: bool = False  # the published norms' bias before a depthwise convolution, see `TCNBlock`
+    widths: tuple[int, ...] = ()  # channels inside each block, where pruning left other than `hidden`; 0: it is gone
     kind: Literal["tcn"] = "tcn"
 
     def __post_init__(self) -> None:
-        sizes = (self.bottleneck, self.hidden, self.blocks, self.repeats)
+        sizes = (self.bottleneck, self.hidden, self.blocks, self.repeats, self.dilation)
         if min(sizes) < 1 or self.skip < 0 or self.kernel < 2:
             raise ValueError(f"{self}: sizes must be positive (skip may be 0) and a kernel has two taps or more")
         if not self.causal and self.kernel % 2 == 0:
@@ -42,6 +45,7 @@ class TCNConfig:
                 f"kernel = {self.kernel}: filters that look ahead as far as back have an odd number of taps"
             )
         input_norm(self, 1)  # refuses unknown norms and horizons
+        check_widths(self.widths, self.blocks * self.repeats, least=0)
 
     @property
     def future(self) -> tuple[str, ...]:
@@ -50,7 +54,13 @@ class TCNConfig:
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        return tuple(2**block for _ in range(self.repeats) for block in range(self.blocks))
+        return tuple(self.dilation * 2**block for _ in range(self.repeats) for block in range(self.blocks))
+
+    @property
+    def layers(self) -> tuple[tuple[int, int], ...]:
+        """Dilation and channels of every block that is there, in order."""
+        widths = self.widths or [self.hidden] * len(self.dilations)
+        return tuple((d, width) for d, width in zip(self.dilations, widths, strict=True) if width)
 
 
 class CausalDepthwise(Streaming):
@@ -104,19 +114,22 @@ class TCNBlock(Streaming):
     one is `shift`, added before the convolution if the configuration says so: for checkpoints of others.
     """
 
-    def __init__(self, config: TCNConfig, dilation: int) -> None:
+    def __init__(self, config: TCNConfig, dilation: int, hidden: int | None = None) -> None:
         super().__init__()
+        if hidden is None and config.widths:
+            raise ValueError(f"widths = {list(config.widths)}: only a TCN by itself has blocks of unequal widths")
+        hidden = hidden or config.hidden
         self.norm_first = config.norm == "batch"
         self.bottleneck = config.bottleneck
-        self.expand = nn.Linear(config.bottleneck, config.hidden)
+        self.expand = nn.Linear(config.bottleneck, hidden)
         self.prelu1 = nn.PReLU()
-        self.norm1 = input_norm(config, config.hidden)
-        self.shift = nn.Parameter(torch.zeros(config.hidden)) if config.shift else None
+        self.norm1 = input_norm(config, hidden)
+        self.shift = nn.Parameter(torch.zeros(hidden)) if config.shift else None
         depthwise = CausalDepthwise if config.causal else CentredDepthwise
-        self.depthwise = depthwise(config.hidden, config.kernel, dilation)
+        self.depthwise = depthwise(hidden, config.kernel, dilation)
         self.prelu2 = nn.PReLU()
-        self.norm2 = input_norm(config, config.hidden)
-        self.project = nn.Linear(config.hidden, config.bottleneck + config.skip)
+        self.norm2 = input_norm(config, hidden)
+        self.project = nn.Linear(hidden, config.bottleneck + config.skip)
 
     def init_state(self, batch: int = 1) -> State:
         return self.norm1.init_state(batch), self.depthwise.init_state(batch), self.norm2.init_state(batch)
@@ -149,7 +162,7 @@ class TCN(Streaming):
         self.config = config
         self.norm = input_norm(config, inputs)
         self.bottleneck = nn.Linear(inputs, config.bottleneck)
-        self.blocks = nn.ModuleList(TCNBlock(config, dilation) for dilation in config.dilations)
+        self.blocks = nn.ModuleList(TCNBlock(config, dilation, hidden) for dilation, hidden in config.layers)
         self.prelu = nn.PReLU()
         self.output = nn.Linear(config.skip or config.bottleneck, outputs)
         if quiet_start:

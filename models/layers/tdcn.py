@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from models.layers.norms import NORMS, CumulativeNorm, make_norm, running_mean_weights
 from models.layers.tcn import TCNBlock, TCNConfig
+from models.layers.widths import check_widths
 from models.streaming import State, Streaming
 
 DECAY = 0.9  # first scale of a block over that of the block before it
@@ -22,20 +23,27 @@ DECAY = 0.9  # first scale of a block over that of the block before it
 
 @dataclass(frozen=True)
 class TDCNConfig:
-    """Sizes of a TDCN++, as of a TCN."""
+    """Sizes of a TDCN++, as of a TCN; where nothing is given, those of the authors' code.
 
-    bottleneck: int = 128  # channels between blocks
+    That code (google-research/sound-separation, `improved_tdcn`) agrees with the blocks here: norms after activations,
+    a scale on each linear layer of a block, for the second `0.9 ** index` at first, and paths of scale one that begin
+    where those to their own repeat have been added.
+    """
+
+    bottleneck: int = 256  # channels between blocks
     hidden: int = 512  # channels inside a block
     kernel: int = 3  # taps of a depthwise convolution
     blocks: int = 8  # blocks in a repeat, dilations 1, 2, 4, ...
     repeats: int = 4
     norm: str = "channel"
     horizon: int = 4000  # frames a channel or cumulative norm remembers
+    widths: tuple[int, ...] = ()  # channels inside each block, where pruning left other than `hidden`
     kind: Literal["tdcn"] = "tdcn"
 
     def __post_init__(self) -> None:
         channel_norm(self.norm, 1, self.horizon)  # refuses unknown norms and horizons
         _ = self.tcn  # refuses impossible sizes
+        check_widths(self.widths, self.blocks * self.repeats)
 
     @property
     def tcn(self) -> TCNConfig:
@@ -50,6 +58,7 @@ class TDCNConfig:
             repeats=self.repeats,
             norm=norm,
             horizon=self.horizon,
+            widths=self.widths,
         )
 
 
@@ -110,11 +119,11 @@ class ScaledBlock(TCNBlock):
     Shape: `[B, T, bottleneck]` to the same: what is added to the residual. `first` is the second scale at first.
     """
 
-    def __init__(self, config: TDCNConfig, dilation: int, first: float) -> None:
-        super().__init__(config.tcn, dilation)
+    def __init__(self, config: TDCNConfig, dilation: int, hidden: int, first: float) -> None:
+        super().__init__(config.tcn, dilation, hidden)
         if config.norm == "channel":
-            self.norm1 = ChannelNorm(config.hidden, config.horizon)
-            self.norm2 = ChannelNorm(config.hidden, config.horizon)
+            self.norm1 = ChannelNorm(hidden, config.horizon)
+            self.norm2 = ChannelNorm(hidden, config.horizon)
         self.expand_scale = nn.Parameter(torch.tensor(1.0))
         self.project_scale = nn.Parameter(torch.tensor(first))
 
@@ -139,7 +148,8 @@ class TDCN(Streaming):
         self.norm = make_norm(config.tcn.norm, inputs, config.horizon)
         self.bottleneck = nn.Linear(inputs, config.bottleneck)
         self.blocks = nn.ModuleList(
-            ScaledBlock(config, dilation, DECAY**index) for index, dilation in enumerate(config.tcn.dilations)
+            ScaledBlock(config, dilation, hidden, DECAY**index)
+            for index, (dilation, hidden) in enumerate(config.tcn.layers)
         )
         # From the input of repeat `a` to that of repeat `b`, in the order (0, 1), (0, 2), (1, 2), (0, 3), ...
         paths = config.repeats * (config.repeats - 1) // 2

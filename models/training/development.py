@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch.distributed
 
-from models.evaluation.metrics import assign, si_sdr
+from models.evaluation import metrics
 from models.evaluation.scores import separate_with
 from models.network import Network
 
@@ -36,9 +36,4 @@ def gain(network: Network, mixture: np.ndarray, sources: np.ndarray, reference: 
 
     NaN where all sources are silent, minus infinity where what comes out is not finite.
     """
-    estimate = separate_with(network)(mixture)
-    if not np.isfinite(estimate).all():
-        return -np.inf
-    gains = si_sdr(estimate[assign(estimate, sources)], sources) - si_sdr(mixture[[reference]], sources)
-    heard = gains[~np.isnan(gains)]
-    return float(heard.mean()) if len(heard) else np.nan
+    return metrics.improvement(separate_with(network)(mixture), sources, mixture[[reference]])

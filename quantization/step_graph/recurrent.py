@@ -96,18 +96,27 @@ class StackedLSTMStep(StepForm):
             for layer, norm in zip(stack.layers, norms, strict=True)
         )
         self.output = Pointwise(stack.output.weight, stack.output.bias)
-        self.carries = (states_carry(2 * config.layers, config.hidden), *norm_carries(config.norm, 1))
+        widths = config.widths or (config.hidden,) * config.layers
+        several = len(set(widths)) > 1
+        self.states = [f"states_{width}" if several else "states" for width in widths]  # of each layer: where they are
+        kinds = dict(zip(self.states, widths, strict=True))
+        self.carries = (
+            *(states_carry(2 * widths.count(width), width, name) for name, width in kinds.items()),
+            *norm_carries(config.norm, 1),
+        )
 
     def forward(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         norms = Norms(*self.norm, memory.get("statistics"), memory.get("count"))
-        x, below, states = norms(x), None, list[Tensor]()
-        for index, layer in enumerate(self.layers):
-            outputs, h, c = layer.run(layer.gates(x), *state(memory["states"], index))  # type: ignore[operator]
+        x, below, states = norms(x), None, {name: list[Tensor]() for name in self.states}
+        for index, (layer, name) in enumerate(zip(self.layers, self.states, strict=True)):
+            before = state(memory[name], len(states[name]) // 2)
+            outputs, h, c = layer.run(layer.gates(x), *before)  # type: ignore[operator]
             x = join(outputs, 0)
             if self.skip and index % 2:
                 x = below = x if below is None else x + below
-            states += [h, c]
-        return self.output(x), {"states_out": torch.cat(states), **norms_after(norms)}
+            states[name] += [h, c]
+        after = {f"{name}_out": torch.cat(rows) for name, rows in states.items()}
+        return self.output(x), {**after, **norms_after(norms)}
 
 
 def before(norm: nn.Module | None, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,9 +134,9 @@ def sorted_gates(weight: Tensor) -> Tensor:
     return torch.cat([i, f, o, g])
 
 
-def states_carry(count: int, width: int) -> Carry:
+def states_carry(count: int, width: int, name: str = "states") -> Carry:
     """States of LSTMs, one a row: h, then c."""
-    return Carry("states", "states_out", (count, width))
+    return Carry(name, f"{name}_out", (count, width))
 
 
 def state(states: Tensor, index: int, streams: int = 1) -> tuple[Tensor, Tensor]:

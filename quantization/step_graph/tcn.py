@@ -13,10 +13,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.contract import Carry, DelayLine, DelayLines
+from edge_sdk.contract import Carry, DelayLine
 from models.layers.norms import EPS, BatchNorm, CumulativeNorm
 from models.layers.tcn import TCN, TCNBlock
 from models.streaming import refuse_future
+from quantization.step_graph.delay_lines import LinesByWidth
 from quantization.step_graph.form import Memory, StepForm
 from quantization.step_graph.parts import Depthwise, Pointwise, Slope
 from quantization.step_graph.running_means import running_mean_weights
@@ -39,9 +40,9 @@ class TCNStep(StepForm):
         self.bottleneck = Pointwise(weight, bias)
         self.blocks = nn.ModuleList(Block(block, streams) for block in tcn.blocks)  # type: ignore[arg-type]
         self.slope, self.output = Slope(tcn.prelu), Pointwise(tcn.output.weight, tcn.output.bias)
-        lines = tuple(DelayLine(config.kernel, dilation) for dilation in config.dilations)
-        self.delays = (DelayLines("taps", "rows", streams * config.hidden, lines),)
-        self.needed = [len(line.past(frames)) for line in lines]  # past rows of each block
+        lines = tuple(DelayLine(config.kernel, dilation) for dilation, _ in config.layers)
+        self.lines = LinesByWidth([streams * hidden for _, hidden in config.layers], lines, frames)
+        self.delays = self.lines.groups
         if isinstance(tcn.norm, CumulativeNorm):
             norms = 1 + 2 * len(lines)
             self.carries = (
@@ -52,17 +53,16 @@ class TCNStep(StepForm):
     def forward(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         statistics, count = memory.get("statistics"), memory.get("count")
         norms = Norms(self.norm, self.horizon, self.frames, statistics, count, self.streams)
-        x, taken, rows, total = self.bottleneck(norms(x)), 0, [], None
-        for block, needed in zip(self.blocks, self.needed, strict=True):
-            y, row = block(x, memory["taps"][taken : taken + needed], norms)
-            taken += needed
+        x, rows, total = self.bottleneck(norms(x)), list[Tensor](), None
+        for block, past in zip(self.blocks, self.lines.past(memory), strict=True):
+            y, row = block(x, past, norms)
             rows.append(row)
             if self.skip:
                 skip = y[:, self.width :]
                 total = skip if total is None else total + skip
                 y = y[:, : self.width]
             x = x + y
-        after = {"rows": torch.cat(rows)}
+        after = self.lines.after(rows)
         if self.carries:
             after |= {"statistics_out": torch.cat(norms.after), "count_out": norms.count}
         return self.output(self.slope(x if total is None else total)), after

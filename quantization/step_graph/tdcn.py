@@ -11,8 +11,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from edge_sdk.contract import Carry, DelayLine, DelayLines
+from edge_sdk.contract import Carry, DelayLine
 from models.layers.tdcn import TDCN, ScaledBlock
+from quantization.step_graph.delay_lines import LinesByWidth
 from quantization.step_graph.form import Memory, StepForm
 from quantization.step_graph.parts import Pointwise, Slope
 from quantization.step_graph.recurrent import before, norm_carries, norms_after
@@ -34,38 +35,50 @@ class TDCNStep(StepForm):
             Pointwise(path.weight * scale, path.bias * scale) for path, scale in zip(tdcn.paths, scales, strict=True)
         )
         self.slope, self.output = Slope(tdcn.prelu), Pointwise(tdcn.output.weight, tdcn.output.bias)
-        lines = tuple(DelayLine(config.kernel, dilation) for dilation in config.tcn.dilations)
-        self.delays = (DelayLines("taps", "rows", config.hidden, lines),)
-        self.needed = [len(line.past(frames)) for line in lines]
+        lines = tuple(DelayLine(config.kernel, dilation) for dilation, _ in config.tcn.layers)
+        self.lines = LinesByWidth([hidden for _, hidden in config.tcn.layers], lines, frames)
+        self.delays = self.lines.groups
         self.carries = norm_carries(config.norm, 1 + 2 * len(lines))
+        self.statistics = {width: f"statistics{name}" for width, name in self.lines.names.items()}
         if config.norm == "channel":
-            shape = 4 * len(lines), config.hidden
-            self.carries = Carry("statistics", "statistics_out", shape), Carry("count", "count_out", (1, 1))
+            rows = {width: 4 * self.lines.widths.count(width) for width in self.statistics}
+            self.carries = (
+                *(Carry(name, f"{name}_out", (rows[width], width)) for width, name in self.statistics.items()),
+                Carry("count", "count_out", (1, 1)),
+            )
 
     def forward(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        statistics, count = memory.get("statistics"), memory.get("count")
         channels = self.norm == "channel"
-        norms = (ChannelNorms if channels else Norms)(self.norm, self.horizon, self.frames, statistics, count)
-        past, paths = iter(memory["taps"].split(self.needed)), iter(self.paths)
-        starts, rows = list[Tensor](), list[Tensor]()
+        norms: Norms | ChannelNorms
+        if channels:
+            statistics = {width: memory[name] for width, name in self.statistics.items()}
+            norms = ChannelNorms(self.horizon, self.frames, statistics, memory["count"])
+        else:
+            norms = Norms(self.norm, self.horizon, self.frames, memory.get("statistics"), memory.get("count"))
+        paths, starts, rows = iter(self.paths), list[Tensor](), list[Tensor]()
         x = self.bottleneck(frame_norm(x) if channels else norms(x))
-        for index, block in enumerate(self.blocks):
+        for index, (block, past) in enumerate(zip(self.blocks, self.lines.past(memory), strict=True)):
             if index % self.repeat == 0:
                 for start in starts:
                     x = x + next(paths)(start)
                 starts.append(x)
-            y, row = block(x, next(past), norms)
+            y, row = block(x, past, norms)
             rows.append(row)
             x = x + y
-        return self.output(self.slope(x)), {"rows": torch.cat(rows), **norms_after(norms)}
+        after = self.lines.after(rows)
+        if isinstance(norms, ChannelNorms):
+            after |= {f"{name}_out": torch.cat(norms.after[width]) for width, name in self.statistics.items()}
+            after["count_out"] = norms.count
+        else:
+            after |= norms_after(norms)
+        return self.output(self.slope(x)), after
 
 
-class ChannelNorms(Norms):
-    """The channel norms of one step in the order they are met, two rows of statistics each."""
+class ChannelNorms:
+    """The channel norms of one step in the order they are met, two rows of statistics each, kept by their width."""
 
-    def __init__(self, kind: str, horizon: int, frames: int, statistics: Tensor | None, count: Tensor | None) -> None:
-        assert statistics is not None and count is not None
-        self.before, self.after = statistics, list[Tensor]()
+    def __init__(self, horizon: int, frames: int, statistics: dict[int, Tensor], count: Tensor) -> None:
+        self.before, self.after = statistics, {width: list[Tensor]() for width in statistics}
         # As if a frame of zeros had come first.
         self.decay, self.weights = running_mean_weights(count + 1, frames, horizon)
         numbers = (count + 1 + torch.arange(1, frames + 1)).clamp(max=horizon)
@@ -73,14 +86,15 @@ class ChannelNorms(Norms):
         self.count = (count + frames).clamp(max=horizon)
 
     def __call__(self, x: Tensor) -> Tensor:
-        first = len(self.after)
-        mean, variance = self.before[first : first + 1], self.before[first + 1 : first + 2]
+        before, after = self.before[x.shape[1]], self.after[x.shape[1]]
+        first = len(after)
+        mean, variance = before[first : first + 1], before[first + 1 : first + 2]
         begin = x[:1]
         means = begin + self.running(mean - begin, x - begin)
-        before = mean if len(x) == 1 else torch.cat([mean, means[:-1]])
+        earlier = mean if len(x) == 1 else torch.cat([mean, means[:-1]])
         centred = x - means
-        variances = self.running(variance, (x - before) * centred)
-        self.after += [means[-1:], variances[-1:]]
+        variances = self.running(variance, (x - earlier) * centred)
+        after += [means[-1:], variances[-1:]]
         return centred * torch.rsqrt(variances + self.floor)
 
     def running(self, past: Tensor, x: Tensor) -> Tensor:

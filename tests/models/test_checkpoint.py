@@ -74,3 +74,16 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
     save_network(path, network, {})
     with pytest.raises(CheckpointError, match="NaN"):
         load_network(path)
+
+
+def test_a_part_of_a_checkpoint_starts_another_network(tmp_path: Path) -> None:
+    """The separator of a network of long windows serves one of short windows, where its features are as many."""
+    save_network(tmp_path / "n.safetensors", build(preset("enhance-mono")), {})
+    network = build(preset("enhance-hearing-aid"))
+    bank = {name: t.clone() for name, t in network.filterbank.state_dict().items()}
+    start_from(network, tmp_path / "n.safetensors", "separator")
+    theirs = load_network(tmp_path / "n.safetensors")[0].separator.state_dict()
+    assert all(torch.equal(t, theirs[name]) for name, t in network.separator.state_dict().items())
+    assert all(torch.equal(t, bank[name]) for name, t in network.filterbank.state_dict().items())
+    with pytest.raises(CheckpointError, match=r"its separator does not fit the recipe's"):
+        start_from(build(preset("conv-tasnet-edge")), tmp_path / "n.safetensors", "separator")

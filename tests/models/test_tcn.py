@@ -102,3 +102,16 @@ def test_impossible_forms_are_refused() -> None:
             config(separator=small(causal=False, skip=0))
     with pytest.raises(ValueError, match="average = true: only teachers"):
         FaSNetTACConfig(average=True)
+
+
+def test_twice_the_dilation_at_twice_the_rate_is_the_same_network() -> None:
+    """Every other frame of it sees the frames that the other sees: a shorter hop with the weights of a longer one."""
+    torch.manual_seed(1)
+    layer = shaken(TCN(small(), 5, 7))
+    faster = TCN(small(dilation=2), 5, 7).eval()
+    faster.load_state_dict(layer.state_dict())
+    x = torch.randn(2, 40, 5)
+    between = torch.randn(2, 40, 5)
+    y = faster(torch.stack([x, between], dim=2).flatten(1, 2))
+    torch.testing.assert_close(y[:, ::2], layer(x), **SUMS)
+    torch.testing.assert_close(y[:, 1::2], layer(between), **SUMS)
