@@ -10,6 +10,7 @@ from edge_sdk.contract import Manifest
 from models.network import Network
 from models.zoo import architecture
 from quantization.artifact import Artifact
+from quantization.layers import named
 from quantization.silence import silence
 from quantization.step_graph import step_graph
 from quantization.step_graph.graph import StepGraph
@@ -24,9 +25,16 @@ def export(network: Network, name: str, frames_per_step: int = 1, provenance: di
     """
     graph = step_graph(network.cpu().eval(), frames_per_step)
     model = convert(graph)
+    return Artifact(describe(network, graph, model, name, provenance), model)
+
+
+def describe(
+    network: Network, graph: StepGraph, model: bytes, name: str, provenance: dict[str, Any] | None = None
+) -> Manifest:
+    """The manifest of a network's step, whatever the format of the model that computes it."""
     frame, filters = graph.inputs["frames"].shape[-1], graph.filter_and_sum
     window = network.latency - (filters.alignment if filters else 0)
-    manifest = Manifest(
+    return Manifest(
         name=name,
         version="1",
         architecture=architecture(network.config),
@@ -37,8 +45,8 @@ def export(network: Network, name: str, frames_per_step: int = 1, provenance: di
         window=window,
         hop=network.hop,
         context=frame - window,
-        frames_per_step=frames_per_step,
-        latency=network.latency + (frames_per_step - 1) * network.hop,
+        frames_per_step=graph.frames,
+        latency=network.latency + (graph.frames - 1) * network.hop,
         size=len(model),
         sha256=hashlib.sha256(model).hexdigest(),
         macs=graph.macs_per_frame() * network.config.sample_rate // network.hop,
@@ -50,7 +58,6 @@ def export(network: Network, name: str, frames_per_step: int = 1, provenance: di
         filter_and_sum=filters,
         schema=2 if filters else 1,
     )
-    return Artifact(manifest, model)
 
 
 def convert(graph: StepGraph) -> bytes:
@@ -62,4 +69,4 @@ def convert(graph: StepGraph) -> bytes:
         # Every input a tensor of its own: the converter reads one object given twice as one input.
         inputs = {name: tensor.clone() for name, tensor in graph.inputs.items()}
         converted = litert_torch.signature(SIGNATURE, graph.eval(), sample_kwargs=inputs).convert()
-        return bytes(converted.model_content())
+        return named(bytes(converted.model_content()), graph)

@@ -1,7 +1,8 @@
 """The parity gate: an exported model computes what the network computes, on a real mixture, or it is not written.
 
 Three ways of computing the same sources are compared: the network over the whole mixture, the network block by block,
-and the .tflite behind the runtime that will run it on the board.
+and the exported model behind the runtime that will run it. Where the weights of a .tflite are known by name they are
+compared one by one too, see `quantization.weights`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import torch
 
 from edge_sdk import Separator
 from edge_sdk.audio.wav import read_wav
+from edge_sdk.contract import Manifest
 from edge_sdk.errors import ParityError
+from models.evaluation.scores import Separate
 from models.network import Network
 from quantization.artifact import Artifact
-from quantization.recipes import get_recipe
+from quantization.recipes import floor_db
+from quantization.weights import check_weights
 
 STEP_FLOOR_DB = 100.0  # whole against block by block: the same float32 arithmetic in another order
 
@@ -35,21 +39,27 @@ class Parity:
 
 def check(network: Network, artifact: Artifact, mixture: Path | None = None) -> Parity:
     """How close the model comes to its network; `ParityError` where that is below the floor of its recipe."""
+    parity = compare(network, artifact.manifest, Separator(artifact.bundle).separate, mixture)
+    check_weights(network, artifact)
+    return parity
+
+
+def compare(network: Network, manifest: Manifest, separate: Separate, mixture: Path | None = None) -> Parity:
+    """The gate for any runtime: `separate` gives the sources of a mixture, aligned with it, as the model makes them."""
     samples, name = load_mixture(mixture, network)
     whole = run_whole(network, samples)
-    step_db = difference_db(whole, run_steps(network, samples, artifact.manifest.frames_per_step))
-    separator = Separator(artifact.bundle)
-    model_db = difference_db(whole[:, network.delay :], separator.separate(samples)[:, : -network.delay or None])
-    floor = get_recipe(artifact.manifest.recipe).floor_db
+    step_db = difference_db(whole, run_steps(network, samples, manifest.frames_per_step))
+    model_db = difference_db(whole[:, network.delay :], separate(samples)[:, : -network.delay or None])
+    floor = floor_db(manifest.recipe)
     parity = Parity(round(step_db, 1), round(model_db, 1), floor, name)
     if not step_db >= STEP_FLOOR_DB:  # written so that NaN fails too
         raise ParityError(
-            f"{artifact.manifest.name}: the network block by block is {step_db:.1f} dB from the network over the whole "
+            f"{manifest.name}: the network block by block is {step_db:.1f} dB from the network over the whole "
             f"of {name}, at least {STEP_FLOOR_DB:.0f} dB expected; one of its layers does not stream"
         )
     if not model_db >= floor:
         raise ParityError(
-            f"{artifact.manifest.name} ({artifact.manifest.recipe}): {model_db:.1f} dB from its network on {name}, at "
+            f"{manifest.name} ({manifest.recipe}): {model_db:.1f} dB from its network on {name}, at "
             f"least {floor:.0f} dB expected; nothing was written. Check that the checkpoint is the one it came from"
         )
     return parity

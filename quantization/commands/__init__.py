@@ -10,9 +10,13 @@ def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
     if any(find_spec(package) is None for package in ("torch", "safetensors", "soundfile", "soxr", "rich")):
         return
-    from quantization.commands import card, evaluate, export
+    from quantization.commands import card, compare, evaluate, export, prune, qat, sensitivity
 
     evaluate.register(commands)
     card.register(commands)
+    prune.register(commands)
     if find_spec("litert_torch") is not None and find_spec("ai_edge_quantizer") is not None:
         export.register(commands)
+        compare.register(commands)
+        qat.register(commands)
+        sensitivity.register(commands)

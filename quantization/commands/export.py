@@ -11,27 +11,35 @@ from typing import Any
 
 def register(commands: Any) -> None:
     """Add `export` and `quantize`."""
-    export = commands.add_parser("export", help="turn a checkpoint into a float32 .tflite with its manifest")
+    from quantization.commands.options import add_calibration, add_recipe
+    from quantization.formats.command import add_format
+
+    export = commands.add_parser("export", help="turn a checkpoint into a .tflite with its manifest")
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
     export.add_argument("--frames-per-step", type=int, default=1, help="more: faster per second, later (default: 1)")
     export.add_argument(
         "--mics", type=int, metavar="N", help="microphones, where the network takes any number up to its own"
     )
+    add_recipe(export, default="float32")
+    add_calibration(export)
+    add_format(export, "c-array", "onnx")
     add_output(export)
     export.set_defaults(run=run_export)
     quantize = commands.add_parser("quantize", help="quantize an exported model by a named recipe")
     quantize.add_argument("model", type=Path, metavar="MODEL.tflite")
-    quantize.add_argument("--recipe", required=True, help="float16 or dynamic_int8")
+    add_recipe(quantize)
+    add_calibration(quantize)
     quantize.add_argument(
         "--checkpoint", type=Path, required=True, help="the network it came from, for the parity gate"
     )
+    add_format(quantize, "c-array")
     add_output(quantize)
     quantize.set_defaults(run=run_quantize)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Where an artifact goes, and the mixture of its parity gate."""
-    parser.add_argument("--out", type=Path, required=True, help="folder for NAME.tflite and NAME.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder for NAME.tflite and NAME.json, or the --format")
     parser.add_argument("--name", required=True, help="name of the model: small letters, digits, '.', '_' and '-'")
     parser.add_argument("--mixture", type=Path, help="sound file for the parity gate (default: one that comes along)")
     parser.add_argument("--force", action="store_true", help="overwrite")
@@ -41,17 +49,33 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def run_export(args: argparse.Namespace) -> int:
     from edge_sdk.errors import EdgeError
     from models.checkpoint import load_network
+    from quantization.commands.options import calibration_of, overrides_of
     from quantization.export import export
+    from quantization.formats.command import check_onnx, export_onnx
+    from quantization.qat import trained_for
+    from quantization.quantize import check_recipe, quantize
 
     check_output(args)
+    overrides, calibration = overrides_of(args), None
+    if args.format == "onnx":
+        check_onnx(args.recipe, overrides)
     network, about = load_network(args.checkpoint)
+    tuned = trained_for(about, args.checkpoint)
+    if tuned and tuned.recipe == args.recipe:
+        overrides, calibration = overrides or tuned.overrides, tuned.calibration
     if args.frames_per_step < 1:
         raise EdgeError(f"--frames-per-step {args.frames_per_step}: expected 1 or more")
     try:
         network = network if args.mics is None else network.with_mics(args.mics)
-        artifact = export(network, args.name, args.frames_per_step, about)
+        if args.format == "onnx":
+            return export_onnx(args, network, tuned.about if tuned else about)
+        check_recipe(network, args.recipe, overrides, calibrated=bool(args.calibration or calibration))
+        artifact = export(network, args.name, args.frames_per_step, tuned.about if tuned else about)
     except ValueError as error:
         raise EdgeError(f"{args.checkpoint}: not exported ({error})") from error
+    calibration = calibration_of(args, artifact) or calibration
+    if args.recipe != "float32" or overrides:
+        artifact = quantize(artifact, args.recipe, args.name, overrides, calibration)
     return finish(args, network, artifact)
 
 
@@ -59,6 +83,7 @@ def run_quantize(args: argparse.Namespace) -> int:
     from edge_sdk.errors import EdgeError
     from models.checkpoint import load_network
     from quantization.artifact import read_artifact
+    from quantization.commands.options import calibration_of, overrides_of
     from quantization.quantize import quantize
 
     check_output(args)
@@ -68,30 +93,31 @@ def run_quantize(args: argparse.Namespace) -> int:
         network = network.with_mics(artifact.manifest.mics)
     except ValueError as error:
         raise EdgeError(f"{args.checkpoint}: not the network that {args.model} came from ({error})") from error
-    return finish(args, network, quantize(artifact, args.recipe, args.name))
+    calibration = calibration_of(args, artifact)
+    return finish(args, network, quantize(artifact, args.recipe, args.name, overrides_of(args), calibration))
 
 
 def check_output(args: argparse.Namespace) -> None:
     """Before the work: the name is one, and nothing is overwritten."""
     from edge_sdk.contract import NAME
     from edge_sdk.errors import EdgeError
-    from quantization.artifact import check_free
+    from quantization.formats.command import check_free
 
     if not NAME.fullmatch(args.name):
         raise EdgeError(f"--name {args.name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
     if not args.force:
-        check_free(args.out, args.name)
+        check_free(args)
 
 
 def finish(args: argparse.Namespace, network: Any, artifact: Any) -> int:
     """Prove, write, say what was written."""
-    from quantization.artifact import write_artifact
     from quantization.delegate import delegation
+    from quantization.formats.command import write
     from quantization.parity import check, record
 
     parity = record(check(network, artifact, args.mixture))
     manifest = replace(artifact.manifest, provenance={**artifact.manifest.provenance, "parity": parity})
-    path, split = write_artifact(replace(artifact, manifest=manifest), args.out, args.force), delegation(artifact.model)
+    path, split = write(args, replace(artifact, manifest=manifest)), delegation(artifact.model)
     if args.json:
         found = {"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": parity}
         print(json.dumps({**found, "partitions": split.partitions, "outside": split.outside}))

@@ -16,8 +16,9 @@ from models.tasnet import TasNet, TasNetConfig
 from models.zoo import PRESETS, build, preset
 from quantization.delegate import delegation
 from quantization.export import export
+from quantization.layers import POINTWISE, layers
 from quantization.parity import check
-from quantization.quantize import pointwise_layers, quantize
+from quantization.quantize import quantize
 from quantization.step_graph import step_graph
 from quantization.step_graph.running_means import running_mean_weights
 from quantization.step_graph.separators import STEP_FORMS, separator_step
@@ -130,7 +131,8 @@ def test_an_exported_network_is_one_partition_with_its_weights_once_and_passes_b
     assert check(network, model).model_db >= 80
     assert delegation(model.model).partitions == 1
     matrices = [n for n, p in network.named_parameters() if p.ndim == 2 and "depthwise" not in n]
-    assert pointwise_layers(model.model) == len(matrices), "unrolled frames share them"
+    found = [layer for layer in layers(model.model) if layer.op == POINTWISE]
+    assert len(found) == len(matrices), "unrolled frames share them"
     quantized = quantize(model, "dynamic_int8", f"{name}-int8")
     assert check(network, quantized).model_db >= 30
     assert delegation(quantized.model).partitions == 1
