@@ -66,7 +66,7 @@ def test_int8_passes_its_gate_and_stays_in_one_partition(array: TasNet, model: A
 def test_phases_do_not_survive_an_encoder_of_eight_bits(
     array: TasNet, model: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quantization.recipes.FINE", "_nowhere/")
+    monkeypatch.setattr("quantization.layers.FINE", "_nowhere/")
     with pytest.raises(ParityError):
         check(array, quantize(model, "dynamic_int8", "array-int8"))
 
