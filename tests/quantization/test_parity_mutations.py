@@ -111,7 +111,7 @@ def test_one_wrong_row_of_weights_is_caught_in_every_layer(float32: Artifact, in
     assert caught(int8, one_row(lambda rows: rows[2] + 2, layers[4])), "off by two steps of 127"
 
 
-@pytest.mark.parametrize("factor", [1.1, 2.0])
+@pytest.mark.parametrize("factor", [1.1, pytest.param(2.0, marks=pytest.mark.slow)])
 def test_a_corrupted_scale_is_caught_in_every_layer(int8: Artifact, caught: Caught, factor: float) -> None:
     def edit(model: ModelT, layer: str) -> None:
         (tensor,) = weights(model, layer)

@@ -46,6 +46,7 @@ def test_the_example_passes_and_a_planted_loss_fails_it(repository: Path) -> Non
     assert all(name in failed.stdout for name in data["clips"])
 
 
+@pytest.mark.slow
 def test_the_command_of_its_readme_writes_the_baseline_that_it_ships(repository: Path) -> None:
     shipped = json.loads((repository / "baselines" / "enhance-mono.json").read_text())
     command = "pytest --edge-sdk-model=enhance-mono-float32 --update-baseline"
