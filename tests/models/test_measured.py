@@ -19,7 +19,7 @@ from models.data.onset import arrivals, cut_lead
 from models.data.rirs import open_rooms
 from tests.models.impulses import time_differences
 
-sofar = pytest.importorskip("sofar")
+sofar = pytest.importorskip("sofar", reason="of the extra that trains, which CI installs")
 
 RATE, STORE_RATE, TAPS = 48_000, 16_000, 1024
 EARS = np.array([[0, 0.09, 0], [0, -0.09, 0.0]])
