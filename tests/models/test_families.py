@@ -70,17 +70,22 @@ def test_a_family_learns_two_mixtures_by_heart(name: str) -> None:
 
 # Minutes: mixtures of a second, each heard once, and sixteen others held back.
 
-STEPS, BATCH, SAMPLES = 100, 4, 8000
+BATCH, SAMPLES = 4, 8000
 HELD_BACK = range(10**6, 10**6 + 16)
+
+# Steps, learning rate, and half and less of the improvement that they gave, dB: 1.5 to 1.9 of a voice in noise; of two
+# voices at four microphones 13 with coefficients of an STFT, and 2.1 and 3.6 with FaSNet and FaSNet-TAC, whose filters
+# lie in time: slower to learn, and scattered by the higher rate.
+ONE_MICROPHONE = (100, 5e-3, 0.8)
+TRAININGS = {"multichannel-tasnet": (100, 5e-3, 3.0), "fasnet": (300, 2e-3, 1.0), "fasnet-tac": (300, 2e-3, 1.5)}
 
 
 @pytest.mark.training
 @pytest.mark.parametrize("name", FAMILIES)
 def test_minutes_of_training_improve_mixtures_that_were_held_back(name: str) -> None:
-    """Half and less of what was measured: 1.5 to 1.9 dB of a voice in noise, and 13 dB with four microphones."""
     network = family(name)
-    trainer = trainer_for(network, STEPS, rate=5e-3)
-    for step in range(STEPS):
+    steps, rate, least_db = TRAININGS.get(name, ONE_MICROPHONE)
+    trainer = trainer_for(network, steps, rate)
+    for step in range(steps):
         trainer.step(*batch_of(network, range(step * BATCH, (step + 1) * BATCH), SAMPLES))
-    found = improvement_db(trainer.average.network, batch_of(network, HELD_BACK, SAMPLES))
-    assert found > (0.8 if network.mics == 1 else 3)
+    assert improvement_db(trainer.average.network, batch_of(network, HELD_BACK, SAMPLES)) > least_db
