@@ -1,37 +1,17 @@
-"""Plots of an evaluation as SVG that stands in a page and takes its colours from the page's style, light or dark."""
+"""Plots of an evaluation."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
-from html import escape
-from typing import Any
 
 import numpy as np
 
 from models.evaluation.scores import Score
 from models.evaluation.summaries import AXES, gain, ranked
+from quantization.drawing import ACCENT, QUIET, RC, figure, svg
 from quantization.evaluation import Results, points
 
-# Colours that nothing else has, replaced by what the page's style says.
-INK, ACCENT, QUIET = "#010101", "#020202", "#030303"
-STYLES = {INK: "currentColor", ACCENT: "var(--accent)", QUIET: "var(--quiet)"}
-RC: Any = {
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    **{key: INK for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
-}
 GAIN = "SI-SDR improvement, dB"
-# Of a drawing in a page: who made it, a style for the whole page, its list of fonts, and names of groups, which repeat.
-SUPERFLUOUS = (
-    re.compile(r"<metadata>.*?</metadata>", re.DOTALL),
-    re.compile(r"<style.*?</style>", re.DOTALL),
-    re.compile(r" font-family: [^;\"]*;"),
-    re.compile(r' id="[A-Za-z][\w.]*_\d+"'),
-)
 
 
 def plots(found: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
@@ -45,14 +25,6 @@ def plots(found: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
             ("Distribution", histogram(scores)),
             *((f"By {AXES[axis][0]}", by_axis(axis, found, scores)) for axis in found["against"]),
         ]
-
-
-def figure(height: float = 2.6) -> tuple[Any, Any]:
-    """An empty drawing of a page's width, and its axes."""
-    from matplotlib.figure import Figure
-
-    canvas = Figure(figsize=(5.2, height), layout="constrained")
-    return canvas, canvas.add_subplot()
 
 
 def methods(found: Results) -> str:
@@ -112,21 +84,3 @@ def by_axis(axis: str, found: Results, scores: Sequence[Score]) -> str:
     axes.axhline(0, color=QUIET, linewidth=0.8)
     axes.set(xlabel=AXES[axis][0], ylabel=GAIN)
     return svg(canvas, f"Improvement against {AXES[axis][0]}", axis)
-
-
-def svg(canvas: Any, label: str, name: str) -> str:
-    """The drawing as an element of a page: nothing that names another place, no names that two drawings share."""
-    import matplotlib
-
-    with io.StringIO() as file, matplotlib.rc_context({"svg.hashsalt": name}):
-        canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-        drawn = file.getvalue()
-    head, inside = re.split(r"(?<=>)", drawn[drawn.index("<svg") :], maxsplit=1)
-    size = re.search(r'viewBox="([^"]*)"', head)
-    if size is None:
-        raise ValueError("matplotlib wrote a drawing without a size")
-    for superfluous in SUPERFLUOUS:
-        inside = superfluous.sub("", inside)
-    for colour, style in STYLES.items():
-        inside = inside.replace(colour, style)
-    return f'<svg role="img" aria-label="{escape(label)}" viewBox="{size[1]}">{inside}'

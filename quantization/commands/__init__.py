@@ -10,7 +10,7 @@ def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
     if any(find_spec(package) is None for package in ("torch", "safetensors", "soundfile", "soxr", "rich")):
         return
-    from quantization.commands import card, compare, evaluate, export, prune, qat, sensitivity
+    from quantization.commands import card, compare, compress, evaluate, export, prune, qat, report, sensitivity
 
     evaluate.register(commands)
     card.register(commands)
@@ -18,5 +18,7 @@ def register(commands: Any) -> None:
     if find_spec("litert_torch") is not None and find_spec("ai_edge_quantizer") is not None:
         export.register(commands)
         compare.register(commands)
+        compress.register(commands)
         qat.register(commands)
         sensitivity.register(commands)
+        report.register(commands)

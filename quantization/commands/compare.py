@@ -14,16 +14,13 @@ FIXED = "static_int8,int16x8"
 
 def register(commands: Any) -> None:
     """Add `compare`."""
-    from quantization.commands.options import add_calibration
+    from quantization.commands.options import add_calibration, add_set
 
     compare = commands.add_parser(
         "compare", help="what each quantization recipe costs in dB and gains in size and time"
     )
     compare.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
-    compare.add_argument(
-        "--set", type=Path, required=True, metavar="SET", help="folder of a frozen set, or a recipe: its [dev] table"
-    )
-    compare.add_argument("--count", type=int, help="only the first mixtures of the set")
+    add_set(compare)
     compare.add_argument("--recipes", help=f"default: {USUAL}, and {FIXED} with --calibration")
     add_calibration(compare)
     compare.add_argument("--frames-per-step", type=int, default=1)

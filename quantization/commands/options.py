@@ -1,4 +1,4 @@
-"""Options that several commands have: recipes of single layers, and what activations are calibrated on."""
+"""Options that several commands have: recipes of single layers, what is scored, what activations are calibrated on."""
 
 from __future__ import annotations
 
@@ -47,6 +47,14 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
         default=100.0,
         help="of activations that is kept; 100: minimum and maximum (default)",
     )
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """`--set` and `--count`, for `pairs_of`."""
+    parser.add_argument(
+        "--set", type=Path, required=True, metavar="SET", help="folder of a frozen set, or a recipe: its [dev] table"
+    )
+    parser.add_argument("--count", type=int, help="only the first mixtures of the set")
 
 
 def overrides_of(args: argparse.Namespace) -> Overrides:
@@ -122,7 +130,7 @@ def pairs_of(args: argparse.Namespace, network: Network) -> Pairs:
     examples = open_examples(args.set, args.data, args.cache or default_cache(), network.config.sample_rate)
     if (examples.mics, examples.sources) != (network.mics, network.config.sources):
         raise EdgeError(
-            f"{args.set}: {examples.sources} sources at {examples.mics} microphone(s), {args.checkpoint} makes "
+            f"{args.set}: {examples.sources} sources at {examples.mics} microphone(s), the checkpoint makes "
             f"{network.config.sources} of {network.mics}; use a fitting set"
         )
     count = min(len(examples), args.count or len(examples))

@@ -13,16 +13,13 @@ SEGMENT_S = 10.0
 
 def register(commands: Any) -> None:
     """Add `sensitivity`."""
-    from quantization.commands.options import add_calibration
+    from quantization.commands.options import add_calibration, add_set
 
     sensitivity = commands.add_parser(
         "sensitivity", help="what a network loses when one layer alone is quantized, or pruned, layer by layer"
     )
     sensitivity.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
-    sensitivity.add_argument(
-        "--set", type=Path, required=True, metavar="SET", help="folder of a frozen set, or a recipe: its [dev] table"
-    )
-    sensitivity.add_argument("--count", type=int, help="only the first mixtures of the set")
+    add_set(sensitivity)
     sensitivity.add_argument("--recipe", default="dynamic_int8", help="of quantization (default: dynamic_int8)")
     sensitivity.add_argument("--prune", type=float, metavar="RATIO", help="instead: this share of a layer's channels")
     sensitivity.add_argument(

@@ -52,7 +52,7 @@ def test_a_family_gives_the_same_on_every_interpreter(name: str, tmp_path: Path)
     for recipe, bundle in bundles(name, tmp_path).items():
         want = Separator.open(bundle).separate(mixture)
         for backend, python in present.items():
-            words = [python, Path(__file__).with_name("run_bundle.py"), backend, bundle, tmp_path / "mixture.npy"]
+            words = [python, ROOT / "tests/environments/run_bundle.py", backend, bundle, tmp_path / "mixture.npy"]
             out = tmp_path / f"{backend}.npy"
             subprocess.run([*map(str, words), str(out)], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
             near_db = difference_db(want, np.load(out))

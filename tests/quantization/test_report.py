@@ -6,10 +6,7 @@ import base64
 import io
 import json
 import re
-import shutil
 import subprocess
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +16,13 @@ import soundfile
 from edge_sdk.cli import main
 from models.checkpoint import save_network
 from models.evaluation.scores import Score
-from quantization.evaluation_report import chosen, matched
+from quantization.evaluation_report import chosen
+from quantization.media import matched
+from tests.browser import CHROMIUM, WITHOUT
 from tests.conftest import small_network
 from tests.models.recordings import edit, write_corpus, write_recipe
+from tests.quantization.pages import Page, check_inside
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-VOID = {"meta", "img", "br", "link", "input", "hr"}
 MIXTURES, SIGNALS = 3, 5  # a mixture, two outputs, two targets
 
 
@@ -86,10 +84,7 @@ def test_the_page_is_well_formed_and_accessible(html: str) -> None:
 
 def test_the_page_carries_everything_inside_and_loads_nothing(html: str) -> None:
     assert len(html) < 6e6
-    assert not re.search(r"https?://|url\((?!#)|@import|<link|<iframe", html, re.IGNORECASE)
-    for tag, attributes in Page.of(html).tags:
-        for name in ("src", "href", "xlink:href", "srcset", "poster", "data", "action"):
-            assert attributes.get(name, "#").startswith(("data:", "#")), (tag, name)
+    check_inside(html)
 
 
 def test_the_drawings_take_their_colours_from_the_page(html: str) -> None:
@@ -142,7 +137,7 @@ def test_a_report_that_cannot_be_written_is_one_line_before_the_work(
     assert "another --report" in message
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium installed (apt-get install chromium)")
+@pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)
 @pytest.mark.parametrize("width", [500, 1200])
 def test_a_browser_shows_the_page_without_complaint(html: str, tmp_path: Path, width: int) -> None:
     """Drawn, and every sound and picture decoded: the page reports that into its title."""
@@ -155,7 +150,7 @@ def test_a_browser_shows_the_page_without_complaint(html: str, tmp_path: Path, w
     }, 1500))</script></body>"""
     page = tmp_path / "page.html"
     page.write_text(html.replace("</body>", probe), encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
     done = subprocess.run(
         [*command, "--virtual-time-budget=8000", "--dump-dom", page.as_uri()],
@@ -166,46 +161,3 @@ def test_a_browser_shows_the_page_without_complaint(html: str, tmp_path: Path, w
     count = MIXTURES * SIGNALS
     assert f"<title>seen {count} heard {count} drawn true wide true</title>" in done.stdout
     assert "CONSOLE" not in done.stderr, done.stderr  # violations of the page's own policy, script errors
-
-
-@dataclass
-class Page(HTMLParser):
-    """Tags, tables and what was never closed."""
-
-    tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    open: list[str] = field(default_factory=list)
-    tables: list[list[list[str]]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @classmethod
-    def of(cls, html: str) -> Page:
-        page = cls()
-        page.feed(html)
-        page.close()
-        return page
-
-    def attributes(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        if tag == "tr":
-            self.tables[-1].append([])
-        if tag in ("th", "td"):
-            self.tables[-1][-1].append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] in ("th", "td"):
-            self.tables[-1][-1][-1] += data

@@ -19,6 +19,7 @@ from quantization.artifact import Artifact, write_artifact
 from quantization.regression.baseline import read_baseline
 from quantization.regression.clips import open_clips, score_clips
 from tests.models.recordings import voice
+from tests.quantization.clips import write_clips
 from tests.quantization.networks import network
 from tests.quantization.regression.plugin_run import MODULE
 
@@ -35,18 +36,6 @@ INI = """[pytest]
 edge_sdk_model = model.safetensors
 edge_sdk_set = clips
 """
-
-
-def write_clips(folder: Path, count: int = 6, rate: int = 16_000) -> Path:
-    """Voices in noise as pairs of sound files."""
-    for kind in ("mixtures", "sources"):
-        (folder / kind).mkdir(parents=True)
-    for seed in range(count):
-        source = voice(seed, seconds=1.0)
-        noise = 0.03 * np.random.default_rng(seed).standard_normal(len(source)).astype(np.float32)
-        soundfile.write(folder / "sources" / f"voice-{seed}.wav", source, rate)
-        soundfile.write(folder / "mixtures" / f"voice-{seed}.flac", source + noise, rate)
-    return folder
 
 
 @pytest.fixture(scope="module")
