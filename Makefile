@@ -96,7 +96,7 @@ pytest: .venv/dev/.installed  ## The tests of the four packages, without the slo
 
 .PHONY: test-training
 test-training: .venv/dev/.installed  ## The slow tests, which train networks
-	.venv/dev/bin/python -m pytest $(PYTEST_FLAGS) -m "training or slow"
+	OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest $(PYTEST_FLAGS) -m "training or slow"
 
 .PHONY: test-import
 test-import: .venv/asteroid/.installed  ## Imported checkpoints compute what Asteroid and torchaudio themselves compute
@@ -107,13 +107,14 @@ test-device: .venv/device/.installed  ## What a board gets: size, imports, and a
 	.venv/device/bin/python tests/environments/device_only.py
 
 .PHONY: test-backends
-test-backends: $(BACKENDS:%=.venv/backend-%/.installed)  ## The shipped models give equal output on every interpreter
+test-backends: $(BACKENDS:%=.venv/backend-%/.installed) .venv/dev/.installed  ## Equal output on every interpreter: shipped models, and tiny ones of every family
 	@mkdir -p build/backends
 	@for backend in $(BACKENDS); do \
 	  echo "running the shipped models on $$backend"; \
 	  .venv/backend-$$backend/bin/python tests/environments/run_backend.py $$backend build/backends/$$backend.npz || exit; \
 	done
 	.venv/backend-ai-edge-litert/bin/python tests/environments/compare_backends.py $(BACKENDS:%=build/backends/%.npz)
+	OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -m backends $(PYTEST_FLAGS) --dist load
 
 .PHONY: bench
 bench: .venv/device/.installed .venv/dev/.installed  ## Speed of a shipped model, of mixing training data, and of every preset on this machine
