@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from edge_sdk.contract import Manifest
 from edge_sdk.errors import EdgeError
+from models.evaluation.summaries import AXES
+from quantization.drawing import RC
+from quantization.evaluation import Results, bins_table, probes_table, worst_table
+from quantization.evaluation_plots import by_axis
+from quantization.tables import Table
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+BEGIN, END = "<!-- measured {}: begin -->", "<!-- measured {}: end -->"
 NEEDED = {"mixtures", "set", "machine", "date", "si_sdr", "si_sdr_mixture"} | {
     f"si_sdr_improvement{part}" for part in ("", "_low", "_high")
 }
+BY_SNR = "snr_db"  # the axis of mixtures that the card shows
 METRICS = {"si_sdr": "SI-SDR, dB", "pesq": "PESQ-WB", "stoi": "STOI"}
 
 
-def card(manifests: list[Manifest], notes: str) -> str:
-    """The card of one model in several recipes, in Markdown; `notes` is the prose that no manifest holds."""
+def card(manifests: list[Manifest], notes: str, evaluation: Results | None = None, plot: str = "") -> str:
+    """The card of one model in several recipes, in Markdown; `notes` is the prose that no manifest holds.
+
+    evaluation: what `edge-sdk evaluate --json` found of the first, for more tables. plot: file name of one by SNR.
+    """
     first, origin = manifests[0], manifests[0].provenance
     trained = ", ".join(
         f"{label} {origin[key]}"
@@ -40,7 +50,29 @@ def card(manifests: list[Manifest], notes: str) -> str:
         "",
         results_table(manifests),
     ]
+    if plot:
+        lines += ["", f"![SI-SDR improvement of every mixture, and its means, by input SNR]({plot})"]
+    if evaluation:
+        lines += ["", "\n\n".join(table.markdown() for table in more_tables(evaluation))]
     return "\n".join(lines) + "\n"
+
+
+def more_tables(evaluation: Results) -> Iterator[Table]:
+    """By input SNR, the mixtures that gain least, and the probes: as far as the evaluation has them."""
+    if BY_SNR in evaluation["against"]:
+        yield bins_table(AXES[BY_SNR][0], evaluation["against"][BY_SNR])
+    yield worst_table(evaluation)
+    if "probes" in evaluation:
+        yield probes_table(evaluation["probes"])
+
+
+def snr_plot(evaluation: Results) -> str:
+    """SVG of the improvement by input SNR, from an evaluation with its clips."""
+    import matplotlib
+
+    gains = [(clip["about"][BY_SNR], clip["si_sdr_improvement"]) for clip in evaluation["clips"]]
+    with matplotlib.rc_context(RC):
+        return by_axis(BY_SNR, evaluation, [pair for pair in gains if None not in pair])
 
 
 def results_table(manifests: list[Manifest]) -> str:
@@ -76,9 +108,10 @@ def checked_quality(manifest: Manifest) -> dict[str, Any]:
     return manifest.quality
 
 
-def replace_measured(page: str, table: str, source: str) -> str:
-    """The page with everything between its two markers replaced."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise EdgeError(f"{source}: expected one {BEGIN} and one {END}")
-    before, rest = page.split(BEGIN)
-    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+def replace_measured(page: str, table: str, name: str, source: str) -> str:
+    """The page with everything between the two markers of the model `name` replaced."""
+    begin, end = BEGIN.format(name), END.format(name)
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise EdgeError(f"{source}: expected one {begin} and one {end}")
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"

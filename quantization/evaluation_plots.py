@@ -23,7 +23,7 @@ def plots(found: Results, scores: Sequence[Score]) -> list[tuple[str, str]]:
             ("All methods: means and 95 % intervals", methods(found)),
             ("Every mixture", waterfall(scores)),
             ("Distribution", histogram(scores)),
-            *((f"By {AXES[axis][0]}", by_axis(axis, found, scores)) for axis in found["against"]),
+            *((f"By {AXES[axis][0]}", by_axis(axis, found, points(scores, axis))) for axis in found["against"]),
         ]
 
 
@@ -67,9 +67,9 @@ def histogram(scores: Sequence[Score]) -> str:
     return svg(canvas, "Histogram of the improvement", "histogram")
 
 
-def by_axis(axis: str, found: Results, scores: Sequence[Score]) -> str:
-    """Improvement of every mixture against what it is like, and the means of the bins with their intervals."""
-    at, gains = np.array(points(scores, axis)).T
+def by_axis(axis: str, found: Results, mixtures: Sequence[tuple[float, float]]) -> str:
+    """Improvement of every mixture against what it is like (`points`), and the means of bins with their intervals."""
+    at, gains = np.array(mixtures).T
     canvas, axes = figure()
     axes.plot(at, gains, "o", color=QUIET, markersize=3, alpha=0.7)
     for each in found["against"][axis]:

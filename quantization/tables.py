@@ -1,4 +1,4 @@
-"""Tables of finished cells, so that terminal and page show the same figures."""
+"""Tables of finished cells, so that terminal, document and page show the same figures."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class Table:
             for name, *cells in rows
         ]
         return "\n".join([self.title, *(f"  {line.rstrip()}" for line in lines)])
+
+    def markdown(self) -> str:
+        """For a document: the title in a line above."""
+        rows = (self.header, ("---",) * len(self.header), *self.rows)
+        return "\n".join([f"{self.title}:", "", *("| " + " | ".join(row) + " |" for row in rows)])
 
     def html(self) -> str:
         """For the page: scrolls by itself where it is too wide."""

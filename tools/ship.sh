@@ -25,8 +25,8 @@ cp "$run/network.safetensors" "$checkpoint"
 "$command" quantize "$out/$name-float32.tflite" --recipe dynamic_int8 --checkpoint "$checkpoint" \
     --name "$name" --out "$out" --force
 for model in "$name" "$name-float32"; do
-    "$command" evaluate "$out/$model.tflite" --set "recipes/$name.toml" --data "$data" --json >"$out/$model.quality.json"
+    "$command" evaluate "$out/$model.tflite" --set "recipes/$name.toml" --data "$data" --json --clips --probes >"$out/$model.quality.json"
     "$command" pack "$out/$model.tflite" --quality "$out/$model.quality.json" --out "$shipped/$model.edge" --force
 done
 "$command" card "$shipped/$name.edge" "$shipped/$name-float32.edge" --notes "recipes/$name.md" \
-    --out "$shipped/$name.md" --page README.md
+    --evaluation "$out/$name.quality.json" --out "$shipped/$name.md" --page README.md

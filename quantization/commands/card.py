@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,35 @@ def register(commands: Any) -> None:
     card.add_argument(
         "--notes", type=Path, required=True, help="Markdown for what no manifest holds: use, data, limits"
     )
+    card.add_argument(
+        "--evaluation", type=Path, help="JSON of edge-sdk evaluate --clips --probes: adds its tables and a plot by SNR"
+    )
     card.add_argument("--out", type=Path, required=True, help="the card, a Markdown file; overwritten")
-    card.add_argument("--page", type=Path, help="a page whose marked part gets the table of results too")
+    card.add_argument("--page", type=Path, help="a page whose part marked with the model's name gets the results too")
     card.set_defaults(run=run_card)
 
 
 def run_card(args: argparse.Namespace) -> int:
     from edge_sdk.contract import read_bundle, write_files
     from edge_sdk.errors import EdgeError
-    from quantization.card import card, replace_measured, results_table
+    from quantization.card import card, replace_measured, results_table, snr_plot
 
     manifests = [read_bundle(path).manifest for path in args.bundles]
+    pages, plot, evaluation = {}, args.out.with_name(f"{args.out.stem}-snr.svg"), None
     try:
-        pages = {args.out: card(manifests, args.notes.read_text(encoding="utf-8"))}
+        if args.evaluation:
+            evaluation = json.loads(args.evaluation.read_text(encoding="utf-8"))
+            pages[plot] = snr_plot(evaluation)
+        notes = args.notes.read_text(encoding="utf-8")
+        pages[args.out] = card(manifests, notes, evaluation, plot.name if evaluation else "")
         if args.page:
             page = args.page.read_text(encoding="utf-8")
-            pages[args.page] = replace_measured(page, results_table(manifests), str(args.page))
+            pages[args.page] = replace_measured(page, results_table(manifests), manifests[0].name, str(args.page))
         write_files({path: text.encode() for path, text in pages.items()})
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise EdgeError(f"card: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise EdgeError(
+            f"{args.evaluation}: expected what edge-sdk evaluate --json --clips wrote ({error!r})"
+        ) from error
     return 0

@@ -10,7 +10,8 @@ What is tested stands in the ini file, on the command line, or in fixtures of th
     quantized_model    edge_sdk_model, --edge-sdk-model=: a checkpoint, a .tflite, a bundle, or a shipped model's name
     evaluation_set     edge_sdk_set, --edge-sdk-set=: the folder of a frozen set, or of mixtures/ and sources/
     edge_sdk_baselines the folder of the baselines (default: baselines), one NAME.json per model
-    edge_sdk_report    a page to point to when a test fails: a file or an address
+    edge_sdk_report    the folder in which a test that fails writes a page to hear what got worse (default:
+                       edge-sdk-report), or a page to point to instead: an address, or a file that ends in .html
 
 `pytest --update-baseline` writes the baselines instead of comparing with them. Nothing but pytest and the standard
 library is imported before one of the fixtures is used.
@@ -50,7 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("edge_sdk_model", "checkpoint, .tflite, bundle or shipped name that quantized_model gives")
     parser.addini("edge_sdk_set", "folder of the clips that evaluation_set gives")
     parser.addini("edge_sdk_baselines", "folder of the baselines", default="baselines")
-    parser.addini("edge_sdk_report", "file or address of a page that a failure points to")
+    parser.addini(
+        "edge_sdk_report", "folder for the pages of failures, or a page to point to", default="edge-sdk-report"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +85,7 @@ def assert_within(request: pytest.FixtureRequest, quantized_model: Any, evaluati
             if config.getoption("--update-baseline"):
                 said = update(path, scores)
             else:
-                said, failure = compare(path, scores, budget or Budget(), clips, config)
+                said, failure = compare(path, scores, budget or Budget(), model, clips, config)
                 if failure:
                     pytest.fail(failure, pytrace=False)
         request.node.user_properties.append((NOTE, said))
@@ -112,7 +115,9 @@ def update(path: Path, scores: Scores) -> str:
     return f"{scores.model.name}: {path} written, mean {scores.mean_db:.3f} dB over {len(scores.clips)} clips"
 
 
-def compare(path: Path, scores: Scores, budget: Budget, clips: Path, config: pytest.Config) -> tuple[str, str | None]:
+def compare(
+    path: Path, scores: Scores, budget: Budget, model: str, clips: Path, config: pytest.Config
+) -> tuple[str, str | None]:
     """What the gate found in a line, and where the model lost too much, all of it."""
     from quantization.regression.baseline import check_same, read_baseline
     from quantization.regression.clips import descriptions
@@ -125,7 +130,7 @@ def compare(path: Path, scores: Scores, budget: Budget, clips: Path, config: pyt
     if verdict.passed:
         return said, None
     lines = [said, "", losses_table(verdict, descriptions(clips)), ""]
-    lines += [f"report: {report}"] if (report := find_report(config)) else []
+    lines += [f"report: {report}"] if (report := report_of(baseline, scores, model, clips, config)) else []
     lines.append(f"where this is wanted: pytest --update-baseline, then review and commit {path}")
     return said, "\n".join(lines)
 
@@ -157,12 +162,19 @@ def losses_table(verdict: Verdict, about: dict[str, str]) -> str:
     return Table("clips that got worse", ("clip", "baseline, dB", "now, dB", "lost, dB", ""), tuple(rows)).text()
 
 
-def find_report(config: pytest.Config) -> str | None:
-    """The page of `edge_sdk_report`: an address as it is, a file where it is there."""
+def report_of(baseline: Scores, now: Scores, model: str, clips: Path, config: pytest.Config) -> str | None:
+    """Where a failure can be looked into: a page written now, or that of `edge_sdk_report`, a file if it is there."""
     where = str(config.getini("edge_sdk_report"))
     if where.startswith(("http://", "https://")):
         return where
-    return str(config.rootpath / where) if where and (config.rootpath / where).is_file() else None
+    if not where or where.endswith(".html"):
+        return str(config.rootpath / where) if where and (config.rootpath / where).is_file() else None
+    try:
+        from quantization.regression.failure import write_page
+
+        return str(write_page(config.rootpath / where / now.model.name, baseline, now, model, clips))
+    except (EdgeError, ImportError) as error:  # the verdict counts, whatever becomes of the page
+        return f"not written ({error})"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 from edge_sdk.contract import Manifest
 from edge_sdk.errors import EdgeError
 from quantization.artifact import Artifact
-from quantization.card import card, replace_measured, results_table
+from quantization.card import card, replace_measured, results_table, snr_plot
 
 QUALITY = {
     **{
@@ -44,6 +44,25 @@ def test_a_card_holds_the_notes_and_the_origin(manifest: Manifest) -> None:
     assert "recipe x, 50 hours of mixtures seen" in page
 
 
+def test_an_evaluation_adds_its_tables_and_a_plot(manifest: Manifest) -> None:
+    evaluation = {
+        "against": {"snr_db": [{"from": 0, "to": 5, "count": 2, **QUALITY}]},
+        "worst": [
+            {"index": 7, "si_sdr_mixture": 1.0, "si_sdr": 2.0, "si_sdr_improvement": 1.0, "about": {"snr_db": 1.2}}
+        ],
+        "probes": {"clean": 24.2},
+        "clips": [{"about": {"snr_db": at}, "si_sdr_improvement": gain} for at, gain in ((1.2, 1.0), (4.0, 6.0))],
+    }
+    page = card([manifest], "Some words.", evaluation, "tiny-snr.svg")
+    assert "](tiny-snr.svg)" in page
+    assert (
+        "\n\n| input SNR, dB | mixtures | improvement, dB (95 %) |\n| --- | --- | --- |\n| 0 to 5 | 2 | +5.48 (" in page
+    )
+    assert "| 7: SNR 1 dB | 1.0 | 2.0 | 1.0 |" in page
+    assert "| talkers alone: mean SI-SDR | 24.2 |" in page
+    assert "<svg" in snr_plot(evaluation)
+
+
 def test_quality_that_lacks_a_figure_is_refused_by_name(manifest: Manifest) -> None:
     short = {key: value for key, value in QUALITY.items() if key not in ("date", "si_sdr")}
     with pytest.raises(EdgeError, match="its quality lacks date, si_sdr;"):
@@ -51,8 +70,21 @@ def test_quality_that_lacks_a_figure_is_refused_by_name(manifest: Manifest) -> N
 
 
 @pytest.mark.parametrize(
-    "page", ["", "<!-- measured: begin -->", "<!-- measured: begin -->" * 2 + "<!-- measured: end -->"]
+    "page",
+    [
+        "",
+        "<!-- measured tiny: begin -->",
+        "<!-- measured other: begin --><!-- measured other: end -->",
+        "<!-- measured tiny: begin -->" * 2 + "<!-- measured tiny: end -->",
+    ],
 )
 def test_a_page_without_its_two_markers_is_refused(page: str) -> None:
     with pytest.raises(EdgeError, match="expected one"):
-        replace_measured(page, "table", "README.md")
+        replace_measured(page, "table", "tiny", "README.md")
+
+
+def test_a_page_gets_the_results_of_each_model_in_its_own_place() -> None:
+    page = "a\n" + "".join(
+        f"<!-- measured {n}: begin -->\nold {n}\n<!-- measured {n}: end -->\n" for n in ("one", "two")
+    )
+    assert replace_measured(page, "new", "two", "README.md") == page.replace("old two", "new")

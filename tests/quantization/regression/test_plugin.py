@@ -21,6 +21,7 @@ from quantization.regression.clips import open_clips, score_clips
 from tests.models.recordings import voice
 from tests.quantization.clips import write_clips
 from tests.quantization.networks import network
+from tests.quantization.pages import Page, check_inside
 from tests.quantization.regression.plugin_run import MODULE
 
 pytest_plugins = ["pytester"]
@@ -118,6 +119,27 @@ def test_a_report_is_pointed_to_where_there_is_one(repository: pytest.Pytester, 
     run(repository).stdout.no_fnmatch_line("report: *")
     repository.path.joinpath("page.html").touch()
     run(repository).stdout.fnmatch_lines([f"report: {repository.path / 'page.html'}"])
+    assert not (repository.path / "edge-sdk-report").exists()
+
+
+def test_a_failure_writes_a_page_with_the_clips_that_got_worse(repository: pytest.Pytester, baseline: Path) -> None:
+    folder = repository.path / "edge-sdk-report"
+    run(repository).assert_outcomes(passed=1)
+    assert not folder.exists(), "only a failure writes one"
+    edit(baseline, "voice-3", 0.6)
+    edit(baseline, "voice-1", 0.1)
+    run(repository).stdout.fnmatch_lines([f"report: {folder / 'model' / 'index.html'}"])
+    html = (folder / "model" / "index.html").read_text()
+    check_inside(html)
+    titles = re.findall(r"<h3[^>]*>(Mixture voice-\d)[^<]*loses ([\d.]+) dB</h3>", html)
+    assert titles[:2] == [("Mixture voice-3", "0.60"), ("Mixture voice-1", "0.10")]
+    sounds = [a["aria-label"].split(",")[0] for a in Page.of(html).attributes("audio")][:3]
+    assert sounds == ["Listen: mixture", "Listen: model", "Listen: target"]
+    folder.rename(repository.path / "kept")
+    folder.touch()
+    found = run(repository)
+    found.stdout.fnmatch_lines(["*voice-3*0.600  !", "report: not written (*edge_sdk_report)"])
+    found.assert_outcomes(failed=1)
 
 
 def test_baselines_are_written_sorted_a_line_per_clip_and_the_same_every_time(
