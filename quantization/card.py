@@ -8,7 +8,7 @@ from typing import Any
 from edge_sdk.contract import Manifest
 from edge_sdk.errors import EdgeError
 from models.evaluation.summaries import AXES
-from quantization.drawing import RC
+from quantization.drawing import RC, standalone
 from quantization.evaluation import Results, bins_table, probes_table, worst_table
 from quantization.evaluation_plots import by_axis
 from quantization.tables import Table
@@ -67,12 +67,12 @@ def more_tables(evaluation: Results) -> Iterator[Table]:
 
 
 def snr_plot(evaluation: Results) -> str:
-    """SVG of the improvement by input SNR, from an evaluation with its clips."""
+    """SVG file of the improvement by input SNR, from an evaluation with its clips."""
     import matplotlib
 
     gains = [(clip["about"][BY_SNR], clip["si_sdr_improvement"]) for clip in evaluation["clips"]]
     with matplotlib.rc_context(RC):
-        return by_axis(BY_SNR, evaluation, [pair for pair in gains if None not in pair])
+        return standalone(by_axis(BY_SNR, evaluation, [pair for pair in gains if None not in pair]))
 
 
 def results_table(manifests: list[Manifest]) -> str:

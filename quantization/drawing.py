@@ -10,6 +10,7 @@ from typing import Any
 # Colours that nothing else has, replaced by what the page's style says.
 INK, ACCENT, QUIET = "#010101", "#020202", "#030303"
 STYLES = {INK: "currentColor", ACCENT: "var(--accent)", QUIET: "var(--quiet)"}
+ON_WHITE = "svg { --accent: #0b6e5b; --quiet: #5a606a; color: #1d2025; background: #fff; font-family: sans-serif }"
 RC: Any = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -50,3 +51,9 @@ def svg(canvas: Any, label: str, name: str) -> str:
     for colour, style in STYLES.items():
         inside = inside.replace(colour, style)
     return f'<svg role="img" aria-label="{escape(label)}" viewBox="{size[1]}">{inside}'
+
+
+def standalone(drawing: str) -> str:
+    """What `svg` gives as a file of its own, on white."""
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return drawing.replace("<svg ", f"<svg {spaces} ", 1).replace(">", f"><style>{ON_WHITE}</style>", 1)

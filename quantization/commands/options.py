@@ -49,12 +49,13 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_set(parser: argparse.ArgumentParser) -> None:
+def add_set(parser: argparse.ArgumentParser, default: int | None = None, of: str = "only the first mixtures") -> None:
     """`--set` and `--count`, for `pairs_of`."""
     parser.add_argument(
         "--set", type=Path, required=True, metavar="SET", help="folder of a frozen set, or a recipe: its [dev] table"
     )
-    parser.add_argument("--count", type=int, help="only the first mixtures of the set")
+    note = f" (default: {default})" if default else ""
+    parser.add_argument("--count", type=int, default=default, help=f"{of} of the set{note}")
 
 
 def overrides_of(args: argparse.Namespace) -> Overrides:

@@ -1,0 +1,1 @@
+"""The search for the smallest and fastest form of a network that keeps a budget, `edge-sdk compress`."""
