@@ -128,12 +128,23 @@ def check_batch(config: FitConfig, processes: int) -> None:
 
 
 def load_data(recipe: Recipe, data: Path, cache: Path) -> tuple[Mixtures, Pairs]:
-    """The mixtures to train on, and the development set, whose speakers none of them has."""
+    """The mixtures to train on, and the development set: at the same microphones, with other speakers."""
     rate, dev = recipe.network.sample_rate, recipe.dev
     corpora, rooms = load_corpora(recipe.data, data, rate, cache), load_rooms(recipe.data, data)
+    check_same_microphones(recipe.name, rooms, load_rooms(dev.data, data))
     check_disjoint(corpora[0], load_corpora(dev.data, data, rate, cache)[0])
     mixtures = Mixtures(*corpora, recipe.mix, rate, recipe.seed, rooms)
     return mixtures, evaluation_set(dev, data, rate, cache)
+
+
+def check_same_microphones(name: str, *rooms: RoomStore | SeveralRooms | None) -> None:
+    """`RecipeError` where the rooms of the development set have other microphones or another reference."""
+    (mics, reference), (dev_mics, dev_reference) = ((r.mics, r.array.reference) if r else (1, 0) for r in rooms)
+    if (mics, reference) != (dev_mics, dev_reference):
+        raise RecipeError(
+            f"{name}: dev.data.rooms have {dev_mics} microphone(s), targets at number {dev_reference} counted from 0, "
+            f"but data.rooms {mics}, at number {reference}; give both rooms of one array"
+        )
 
 
 @torch.no_grad()

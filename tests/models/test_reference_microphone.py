@@ -54,3 +54,24 @@ def test_another_reference_than_the_arrays_is_refused_in_one_line(
     assert said.startswith("network.spatial." if kind == "tasnet" else "network.reference")
     followed = recipe_for(tmp_path, rooms, kind, "reference = 1\n")
     assert run(followed, corpus_root, tmp_path / "run")["step"] == 1
+
+
+def test_a_development_set_at_other_microphones_is_refused_in_one_line(
+    corpus_root: Path, rooms: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_for(tmp_path, rooms, "tasnet", "reference = 1\n")
+    for dev, said in (
+        ("", r"dev.data.rooms have 1 microphone\(s\), .* but data.rooms 2, at number 1;"),
+        (f'rooms = ["{first_is_reference(tmp_path)}"]\n', "dev.data.rooms have 2 .* at number 0 .* at number 1;"),
+    ):
+        edited = tmp_path / "other.toml"
+        before, _, after = recipe.read_text().partition('speech = ["dev/speech"]\n')
+        edited.write_text(f'{before}speech = ["dev/speech"]\n{dev}{after.partition(chr(10))[2]}')
+        with pytest.raises(RecipeError, match=said):
+            run(edited, corpus_root, tmp_path / "run")
+
+
+def first_is_reference(path: Path) -> Path:
+    """Rooms of the same two microphones, of which the first is the reference."""
+    simulate_rooms(path / "first", load_array("respeaker-2mic"), DEAD, 1, 0, RATE, workers=0)
+    return path / "first"
