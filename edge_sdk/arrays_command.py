@@ -1,24 +1,44 @@
-"""`edge-sdk arrays`."""
+"""`edge-sdk arrays`, and `edge-sdk array list` and `show`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge_sdk.audio.arrays import MicArray
+    from edge_sdk.beamforming.beams import Beam
+
+STEP_DEG = 5  # between azimuths of the patterns in the JSON; a picture has them by the degree
 
 
 def register(commands: Any) -> None:
-    """Add `arrays`."""
+    """Add `arrays`, and `array` with its own commands."""
     arrays = commands.add_parser("arrays", help="list known microphone arrays, or show one: positions and channel map")
     arrays.add_argument(
         "array", nargs="?", metavar="NAME", help="a known array, or a TOML file that describes your own"
     )
     arrays.add_argument("--json", action="store_true", help="print what is known as JSON")
     arrays.set_defaults(run=run_arrays)
+
+    array = commands.add_parser("array", help="work with one microphone array: list, show")
+    actions = array.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="list known microphone arrays, as edge-sdk arrays does")
+    listing.add_argument("--json", action="store_true", help="print what is known as JSON")
+    listing.set_defaults(run=run_arrays, array=None)
+    showing = actions.add_parser("show", help="positions, channel map, and what fixed beams are worth at octave bands")
+    showing.add_argument("array", metavar="NAME", help="a known array, or a TOML file that describes your own")
+    showing.add_argument(
+        "--azimuth", type=degrees, default=0.0, metavar="DEG", help="look direction, from x towards y (default: 0)"
+    )
+    showing.add_argument("--out", type=Path, metavar="FILE.svg", help="draw it, too (needs matplotlib)")
+    showing.add_argument("--force", action="store_true", help="overwrite FILE.svg")
+    showing.add_argument("--json", action="store_true", help="print it as JSON, with the patterns over azimuth")
+    showing.set_defaults(run=run_show)
 
 
 def run_arrays(args: argparse.Namespace) -> int:
@@ -37,6 +57,59 @@ def run_arrays(args: argparse.Namespace) -> int:
         width = 1e3 * array.aperture_m
         print(f"{array.name:22} {array.mics:4} {array.capture_channels:8} {width:8.1f}  {array.title}")
     return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from edge_sdk import pictures
+    from edge_sdk.audio.arrays import load_array
+    from edge_sdk.beamforming.beams import OCTAVES_HZ, beams
+
+    array = load_array(args.array)
+    if args.out is not None:
+        pictures.check(args.out, args.force)
+    look_rad, azimuths_rad = math.radians(args.azimuth), np.deg2rad(np.arange(-180.0, 180.0))
+    bands_hz = [hz for hz in OCTAVES_HZ if 2 * hz <= max(array.sample_rates_hz)]
+    found = beams(array, look_rad, azimuths_rad, bands_hz)
+    if args.json:
+        patterns = {"azimuths_deg": list(range(-180, 180, STEP_DEG)), "beams": [beam_as_plain(b) for b in found]}
+        print(json.dumps({**describe(array), "look_azimuth_deg": args.azimuth, **patterns}))
+    else:
+        print("\n".join([show(array), "", *beam_table(found, array, args.azimuth)]))
+    if args.out is not None:
+        pictures.save(pictures.geometry_and_beams(array, look_rad, azimuths_rad, found), args.out)
+    return 0
+
+
+def beam_as_plain(beam: Beam) -> dict[str, Any]:
+    """A beam for scripts; its pattern in steps of `STEP_DEG`."""
+    return {
+        "design": beam.design,
+        "hz": beam.hz,
+        "white_noise_gain_db": round(beam.white_noise_gain_db, 3),
+        "directivity_index_db": round(beam.directivity_index_db, 3),
+        "pattern_db": [round(float(db), 2) for db in beam.pattern_db[::STEP_DEG]],
+    }
+
+
+def beam_table(found: Sequence[Beam], array: MicArray, look_deg: float) -> Iterator[str]:
+    """Lines for people: a row per band, white-noise gain and directivity index of every design."""
+    designs = list(dict.fromkeys(beam.design for beam in found))
+    yield f"beams towards {look_deg:g} degrees: white-noise gain (WNG) and directivity index (DI) in dB"
+    yield f"{'':>10}" + "".join(f"{design:>20}" for design in designs)
+    yield f"{'Hz':>10}" + f"{'WNG':>12}{'DI':>8}" * len(designs)
+    for hz in dict.fromkeys(beam.hz for beam in found):
+        row = [beam for beam in found if beam.hz == hz]
+        gains = "".join(f"{b.white_noise_gain_db:12.1f}{b.directivity_index_db:8.1f}" for b in row)
+        yield f"{hz:10g}{gains}{'  aliased' if hz >= array.aliasing_hz() else ''}"
+
+
+def degrees(text: str) -> float:
+    """An azimuth."""
+    if not -180 <= (value := float(text)) <= 360:
+        raise argparse.ArgumentTypeError(f"{text}: expected degrees from -180 to 360, from the array's x towards its y")
+    return value
 
 
 def describe(array: MicArray) -> dict[str, Any]:

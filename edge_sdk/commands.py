@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import arrays_command, latency_command
+from edge_sdk import arrays_command, beam_options, latency_command, localize_command
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def register(commands: Any) -> None:
     )
     separate.add_argument("--float", action="store_true", help="write 32-bit float samples instead of 16-bit ones")
     separate.add_argument("--force", action="store_true", help="overwrite files")
+    beam_options.add_beam(separate)
     add_interpreter(separate)
     separate.set_defaults(run=run_separate)
 
@@ -46,6 +47,7 @@ def register(commands: Any) -> None:
 
     arrays_command.register(commands)
     latency_command.register(commands)
+    localize_command.register(commands)
 
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:
@@ -57,24 +59,31 @@ def add_interpreter(command: argparse.ArgumentParser) -> None:
 def run_separate(args: argparse.Namespace) -> int:
     import numpy as np
 
+    from edge_sdk.audio.recordings import read_recording
     from edge_sdk.audio.wav import read_wav, write_wavs
     from edge_sdk.contract import read_bundle
     from edge_sdk.library import find_model
     from edge_sdk.separator import Separator
 
+    beam_options.check_beam(args)
     bundle = read_bundle(find_model(args.model))
     m = bundle.manifest
+    array = None if args.beam is None else beam_options.fitting_array(args.array, m)
     paths = [args.out / f"{args.input.stem}-{source + 1}.wav" for source in range(m.sources)]
     if not args.force and (taken := [path for path in paths if path.exists()]):
         raise EdgeError(f"{taken[0]} exists; choose another --out or give --force")
-    x, file_rate = read_wav(args.input, m.sample_rate, m.mics)
+    if array is None:
+        x, file_rate = read_wav(args.input, m.sample_rate, m.mics)
+    else:
+        x, file_rate = read_recording(args.input, m.sample_rate, array)
     if file_rate != m.sample_rate:
         note(f"{args.input}: resampled from {file_rate} Hz to the model's {m.sample_rate} Hz")
     separator = Separator(bundle, args.backend, args.threads)
+    stream = separator if array is None else beam_options.beamformer(separator, array, args)
     samples, block = x.shape[1], args.block or x.shape[1]
     begin = time.perf_counter()
-    parts = [separator.process(x[:, start : start + block]) for start in range(0, samples, block)]
-    y = np.concatenate([*parts, separator.flush()], axis=1)[:, separator.delay :]
+    parts = [stream.process(x[:, start : start + block]) for start in range(0, samples, block)]
+    y = np.concatenate([*parts, stream.flush()], axis=1)[:, stream.delay :]
     took_s, duration_s = time.perf_counter() - begin, samples / m.sample_rate
     clipped = 0 if args.float else int(np.count_nonzero(np.abs(y) > 1))
     if clipped:
@@ -84,6 +93,8 @@ def run_separate(args: argparse.Namespace) -> int:
     result = {
         "model": m.name,
         "recipe": m.recipe,
+        **beam_options.described(args),
+        "latency_ms": 1e3 * stream.latency / m.sample_rate,
         "backend": separator.interpreter.backend,
         "input": str(args.input),
         "input_rate_hz": file_rate,

@@ -70,15 +70,8 @@ class WienerFilter:
 
 
 @dataclass(frozen=True)
-class RankOneWienerFilter:
+class RankOneWienerFilter(WienerFilter):
     """The same for talkers taken for points, by a control from 0, which is MVDR, to 1."""
-
-    learns: ClassVar[bool] = True
-    suppression: float = 0.5
-    loading: float = LOADING
-
-    def __post_init__(self) -> None:
-        wiener.mu_of(self.suppression)
 
     def weights(self, learned: Learned) -> Complex:
         mu = wiener.mu_of(self.suppression)

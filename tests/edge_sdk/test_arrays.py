@@ -170,3 +170,69 @@ def test_the_command_lists_and_shows(write: Write, capsys: pytest.CaptureFixture
     assert main(["arrays", "none"]) == 1
     out, err = capsys.readouterr()
     assert not out and err.startswith("edge-sdk: unknown array 'none'") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_array_list_is_what_arrays_prints(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["arrays", *options]) == main(["array", "list", *options]) == 0
+    out = capsys.readouterr().out
+    assert out == 2 * out[: len(out) // 2] and shipped_arrays()[0] in out
+
+
+def test_array_show_says_what_beams_are_worth(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["array", "show", str(write()), "--azimuth", "90"]) == 0
+    shown = capsys.readouterr().out
+    assert "a ruler" in shown and "beams towards 90 degrees" in shown
+    assert [line.split()[0] for line in shown.splitlines() if line.endswith("aliased")] == ["8000"]
+    assert main(["array", "show", str(write()), "--azimuth", "90", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["name"] == "own" and found["look_azimuth_deg"] == 90
+    assert {beam["design"] for beam in found["beams"]} == {"delay-and-sum", "superdirective"}
+    for beam in found["beams"]:
+        assert beam["pattern_db"][found["azimuths_deg"].index(90)] == pytest.approx(0, abs=0.01)
+        # Delay-and-sum gains the most over noise of the microphones, superdirective over noise from everywhere.
+        assert beam["white_noise_gain_db"] <= 10 * math.log10(3) + 1e-3
+        (other,) = [b for b in found["beams"] if b["hz"] == beam["hz"] and b["design"] != beam["design"]]
+        gains = {b["design"]: (b["white_noise_gain_db"], b["directivity_index_db"]) for b in (beam, other)}
+        assert gains["delay-and-sum"][0] == pytest.approx(10 * math.log10(3), abs=1e-3)
+        assert gains["superdirective"][1] >= gains["delay-and-sum"][1] - 1e-3
+
+
+def test_two_microphones_half_a_wavelength_apart_gain_three_decibels_of_both_noises(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Noise from everywhere is incoherent there, and from endfire the other end is heard as loud as the look
+    direction: aliasing begins."""
+    apart = SPEED_OF_SOUND / 2 / 4000
+    path = write("positions_m", f"positions_m = [[0, 0, 0], [{apart}, 0, 0]]")
+    path.write_text(path.read_text().replace("channels = [2, 0, 1]", "channels = [2, 0]"))
+    assert main(["array", "show", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (beam,) = [b for b in found["beams"] if b["hz"] == 4000 and b["design"] == "delay-and-sum"]
+    assert beam["white_noise_gain_db"] == pytest.approx(3.01, abs=0.01)
+    assert beam["directivity_index_db"] == pytest.approx(3.01, abs=0.01)
+    levels = dict(zip(found["azimuths_deg"], beam["pattern_db"], strict=True))
+    assert levels[-180] == pytest.approx(0, abs=0.01) and levels[90] < -30
+
+
+def test_array_show_draws_and_asks_before_it_overwrites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "array.svg"
+    asked = ["array", "show", "respeaker-4mic", "--out", str(path)]
+    assert main(asked) == 0
+    assert "superdirective" in path.read_text() and "2994 Hz" in path.read_text()
+    for refused, said in (
+        (asked, "exists"),
+        ([*asked[:-1], str(tmp_path / "a.gif")], "not a kind of picture"),
+        (["array", "show", "none"], "unknown array"),
+    ):
+        capsys.readouterr()
+        assert main(refused) == 1
+        out, err = capsys.readouterr()
+        assert not out and said in err and err.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["array", "show", "mono"]) == 0  # figures need no matplotlib
+    assert main([*asked, "--force"]) == 1 and "edge-sdk[demo]" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["array", "show", "mono", "--azimuth", "400"])

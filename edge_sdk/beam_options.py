@@ -1,0 +1,110 @@
+"""`--beam` and what goes with it: a spatial filter that the model of `edge-sdk separate` steers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk.errors import ArrayError, EdgeError
+
+if TYPE_CHECKING:
+    from edge_sdk.audio.arrays import MicArray
+    from edge_sdk.beamforming.neural import NeuralBeamformer
+    from edge_sdk.contract import Manifest
+    from edge_sdk.separator import Separator
+
+BEAMS = ("das", "mvdr", "mwf", "gev", "lcmv")  # edge_sdk.beamforming.named makes them; a parser needs no NumPy
+
+
+def add_beam(command: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    group = command.add_argument_group("spatial filter", "for a recording of a microphone array, steered by the model")
+    group.add_argument(
+        "--beam",
+        choices=BEAMS,
+        help="das: delay-and-sum, mvdr: no distortion, mwf: Wiener filter, gev: most signal-to-noise ratio, "
+        "lcmv: nulls towards other talkers",
+    )
+    group.add_argument(
+        "--array", metavar="NAME", help="that recorded IN.wav: a known array (edge-sdk arrays) or a file"
+    )
+    group.add_argument(
+        "--suppression",
+        type=float,
+        metavar="S",
+        help="of --beam mwf, from 0 (least distortion) to 1 (least noise; default: 0.5)",
+    )
+    group.add_argument(
+        "--azimuth",
+        type=float,
+        nargs="+",
+        metavar="DEG",
+        help="look directions of --beam das or mvdr, one per source of the model (default: found by it)",
+    )
+    group.add_argument("--postfilter", action="store_true", help="let the model's masks take noise off the beams, too")
+
+
+def check_beam(args: argparse.Namespace) -> None:
+    """`EdgeError` for options that do not go together."""
+    given = {"--array": args.array, "--suppression": args.suppression, "--azimuth": args.azimuth}
+    if args.beam is None:
+        if args.postfilter or any(value is not None for value in given.values()):
+            name = next((name for name, value in given.items() if value is not None), "--postfilter")
+            raise EdgeError(f"{name} is for a spatial filter; choose one with --beam {', '.join(BEAMS)}")
+        return
+    if args.array is None:
+        raise EdgeError(f"--beam {args.beam} needs to know the microphones; give --array NAME (see edge-sdk arrays)")
+    if args.suppression is not None and args.beam != "mwf":
+        raise EdgeError(f"--suppression is a control of --beam mwf, not of {args.beam}; leave it out or take mwf")
+    if args.suppression is not None and not 0 <= args.suppression <= 1:
+        raise EdgeError(f"--suppression {args.suppression:g}: expected 0 (least distortion) to 1 (least noise)")
+    if args.azimuth is not None and args.beam not in ("das", "mvdr"):
+        raise EdgeError(f"--azimuth steers --beam das or mvdr, not {args.beam}; leave it out or take one of these")
+    if args.azimuth is not None and not all(-180 <= azimuth <= 360 for azimuth in args.azimuth):
+        outside = next(azimuth for azimuth in args.azimuth if not -180 <= azimuth <= 360)
+        raise EdgeError(f"--azimuth {outside:g}: expected degrees from -180 to 360, from the array's x towards its y")
+
+
+def beamformer(separator: Separator, array: MicArray, args: argparse.Namespace) -> NeuralBeamformer:
+    """The filter asked for, steered by the model; `ArrayError` where model and array do not fit."""
+    from edge_sdk.beamforming.named import beamformer as named
+    from edge_sdk.beamforming.postfilter import PostFilterConfig
+
+    try:
+        return named(
+            separator,
+            separator.sample_rate,
+            array,
+            args.beam,
+            suppression=args.suppression,
+            azimuths_deg=args.azimuth,
+            postfilter=PostFilterConfig() if args.postfilter else None,
+        )
+    except ValueError as error:
+        raise ArrayError(f"--beam {args.beam}: {error}") from error
+
+
+def fitting_array(name: str, m: Manifest) -> MicArray:
+    """The array of that name; `ArrayError` where it is unknown or the model hears other microphones."""
+    from edge_sdk.audio.arrays import load_array
+
+    array = load_array(name)
+    if array.mics < 2:
+        raise ArrayError(f"{array.name} has 1 microphone; a spatial filter needs 2 or more, leave out --beam")
+    if m.mics not in (1, array.mics):
+        raise ArrayError(
+            f"{m.name} takes {m.mics} microphones, {array.name} has {array.mics}; give another --array, or a model "
+            f"for 1 or {array.mics}"
+        )
+    reference = 0 if m.filter_and_sum is None else m.filter_and_sum.reference
+    if m.mics > 1 and reference != array.reference:
+        raise ArrayError(
+            f"{m.name} gives sources as microphone {reference} hears them, the reference of {array.name} is "
+            f"{array.reference}; describe the array in a file with that reference"
+        )
+    return array
+
+
+def described(args: argparse.Namespace) -> dict[str, Any]:
+    """What was chosen, for the JSON result."""
+    return {} if args.beam is None else {"beam": args.beam, "array": args.array, "postfilter": args.postfilter}

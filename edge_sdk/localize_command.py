@@ -1,0 +1,230 @@
+"""`edge-sdk localize`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk.errors import ArrayError, AudioError
+
+if TYPE_CHECKING:
+    from edge_sdk.audio.arrays import MicArray
+    from edge_sdk.beamforming.localizer import Localizer, Moment, Talker
+    from edge_sdk.beamforming.signals import Samples
+
+SAMPLE_RATE = 16_000  # finer in time than any of the known arrays is in space
+METHODS = ("srp-phat", "music")
+USED_OF_BAND = 0.95  # below half a file's rate: above, its resampler has left nothing but rounding
+BLOCK_S = 0.1  # of the recording at a time, as a sound card would deliver it
+FIELDS = """
+With --json: one object. moments: every so often {time_s, talkers}, where talkers holds, for each one looked for, null
+or {azimuth_deg: -180 to 180, from the array's x towards its y; elevation_deg: -90 to 90, null without --elevation;
+unsure_deg: standard deviation of the azimuth; heard: whether the talker spoke since the moment before}. A talker keeps
+the place in the list. Beside moments: input, array, method, sample_rate_hz, input_rate_hz, duration_s, every_s,
+band_hz, aliasing_hz, silent_microphones, real_time_factor.
+"""
+
+
+def register(commands: Any) -> None:
+    """Add `localize`."""
+    localize = commands.add_parser(
+        "localize", help="say where the talkers of an array's recording are, over time", epilog=FIELDS
+    )
+    localize.add_argument("input", type=Path, metavar="FILE", help="a recording of the array: wav, flac or ogg")
+    localize.add_argument(
+        "--array",
+        required=True,
+        metavar="NAME",
+        help="that recorded it: a known array (edge-sdk arrays) or a TOML file",
+    )
+    localize.add_argument("--talkers", type=number, metavar="N", help="look for N at most (default: 2)")
+    localize.add_argument(
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        help="srp-phat: steered power, the firmer one in rooms (default); music: subspaces, slower",
+    )
+    localize.add_argument("--elevation", action="store_true", help="tell above from below; not with a flat array")
+    localize.add_argument(
+        "--band",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="frequencies in Hz to go by (default: 200 to 7000, or to what the recording has)",
+    )
+    localize.add_argument(
+        "--every", type=seconds, default=0.5, metavar="S", help="a line every S seconds (default: 0.5)"
+    )
+    localize.add_argument("--plot", type=Path, metavar="OUT.svg", help="draw the tracks, too (needs matplotlib)")
+    localize.add_argument("--force", action="store_true", help="overwrite OUT.svg")
+    localize.add_argument("--json", action="store_true", help="print the moments as JSON (see below)")
+    localize.set_defaults(run=run_localize)
+
+
+def run_localize(args: argparse.Namespace) -> int:
+    from edge_sdk import pictures
+    from edge_sdk.audio.arrays import load_array
+    from edge_sdk.audio.recordings import read_recording
+
+    array = load_array(args.array)
+    if args.plot is not None:
+        pictures.check(args.plot, args.force)
+    x, file_rate = read_recording(args.input, SAMPLE_RATE, array)
+    alive, x, dead = heard_only(array, x, args.input)
+    localizer = opened(alive, args, file_rate)
+    (low, high), aliasing = localizer.config.band_hz, alive.aliasing_hz()
+    if aliasing < low:
+        note(
+            f"all of the band, {low:g} to {high:g} Hz, lies above {aliasing:.0f} Hz, from which {alive.name} aliases "
+            "in space: talkers may appear where nobody is; give a lower --band"
+        )
+    duration_s, begin = x.shape[1] / SAMPLE_RATE, time.perf_counter()
+    moments = list(stream(localizer, x))
+    took_s = time.perf_counter() - begin
+    if not moments:
+        raise AudioError(
+            f"{args.input}: {duration_s:.3f} s are too short; give at least {localizer.config.step_s:g} s of recording"
+        )
+    rows = list(thinned(moments, args.every))
+    if args.json:
+        result = {
+            "input": str(args.input),
+            "array": array.name,
+            "method": args.method,
+            "sample_rate_hz": SAMPLE_RATE,
+            "input_rate_hz": file_rate,
+            "duration_s": duration_s,
+            "every_s": args.every,
+            "band_hz": [low, high],
+            "aliasing_hz": aliasing,
+            "silent_microphones": dead,
+            "real_time_factor": took_s / duration_s,
+            "moments": [{"time_s": row.time_s, "talkers": [plain(t) for t in row.talkers]} for row in rows],
+        }
+        print(json.dumps(result))
+    else:
+        print(f"{array.name}, {args.method}, {low:g} to {high:g} Hz; spatial aliasing from {aliasing:.0f} Hz")
+        print("\n".join(table(rows)))
+        note(f"{duration_s:.1f} s in {took_s:.2f} s: real-time factor {took_s / duration_s:.3f}")
+    if args.plot is not None:
+        pictures.save(pictures.tracks(moments, array), args.plot)
+    return 0
+
+
+def heard_only(array: MicArray, x: Samples, path: Path) -> tuple[MicArray, Samples, list[int]]:
+    """The array and its samples without the microphones that carry nothing but zeros, and the numbers of these, which
+    a line on standard error names. `AudioError` where too few are left to tell a direction."""
+    alive = [m for m in range(array.mics) if x[m].any()]
+    dead = [m for m in range(array.mics) if m not in alive]
+    if not dead:
+        return array, x, dead
+    named = f"microphone{'s' * (len(dead) > 1)} {', '.join(map(str, dead))} (counted from 0) of {array.name}"
+    if len(alive) < 2:
+        raise AudioError(f"{path}: {named} silent throughout; at least 2 must be heard to tell a direction")
+    note(f"{path}: {named} silent throughout; left out")
+    return only(array, alive), x[alive], dead
+
+
+def only(array: MicArray, mics: Sequence[int]) -> MicArray:
+    """The array with these microphones alone; the first is the reference where the old one is not among them."""
+    return dataclasses.replace(
+        array,
+        positions_m=tuple(array.positions_m[m] for m in mics),
+        channels=tuple(array.channels[m] for m in mics),
+        reference=list(mics).index(array.reference) if array.reference in mics else 0,
+    )
+
+
+def opened(array: MicArray, args: argparse.Namespace, file_rate: int) -> Localizer:
+    """A localizer as asked for; `ArrayError` where the array cannot do that."""
+    from edge_sdk.beamforming.localizer import Localizer, LocalizerConfig
+    from edge_sdk.beamforming.srp_phat import HIGHEST_HZ, LOWEST_HZ
+
+    most = USED_OF_BAND * min(file_rate, SAMPLE_RATE) / 2
+    low, high = args.band or (LOWEST_HZ, min(HIGHEST_HZ, most))
+    if not 0 <= low < high <= SAMPLE_RATE / 2:
+        raise AudioError(f"--band {low:g} {high:g}: expected two frequencies within 0 to {SAMPLE_RATE // 2} Hz")
+    if high > most and args.band:
+        raise AudioError(f"--band {low:g} {high:g}: {args.input} has {file_rate} Hz; expected at most {most:g}")
+    talkers = args.talkers or min(2, array.mics - 1 if args.method == "music" else 2)
+    try:
+        config = LocalizerConfig(talkers, args.method, args.elevation, SAMPLE_RATE, band_hz=(low, high))
+        return Localizer(array, config)
+    except ValueError as error:
+        raise ArrayError(str(error)) from error
+
+
+def stream(localizer: Localizer, x: Samples) -> Iterator[Moment]:
+    """All moments of a recording `[M, n]`, given block by block."""
+    block = round(BLOCK_S * localizer.config.sample_rate)
+    for start in range(0, x.shape[1], block):
+        yield from localizer.process(x[:, start : start + block])
+
+
+def thinned(moments: Iterable[Moment], every_s: float) -> Iterator[Moment]:
+    """One moment per so many seconds, and the last, in which everybody is heard who was since the one before."""
+    due, heard, last = every_s, set[int](), None
+    for moment in moments:
+        heard |= {slot for slot, talker in enumerate(moment.talkers) if talker is not None and talker.heard}
+        talkers = (t and dataclasses.replace(t, heard=slot in heard) for slot, t in enumerate(moment.talkers))
+        last = dataclasses.replace(moment, talkers=tuple(talkers))
+        if moment.time_s > due - 1e-9:
+            yield last
+            due += every_s * max(1, math.ceil((moment.time_s - due) / every_s))
+            heard, last = set(), None
+    if last is not None:
+        yield last
+
+
+def plain(talker: Talker | None) -> dict[str, Any] | None:
+    """A talker in degrees."""
+    if talker is None:
+        return None
+    return {
+        "azimuth_deg": round(math.degrees(talker.azimuth_rad), 2),
+        "elevation_deg": None if talker.elevation_rad is None else round(math.degrees(talker.elevation_rad), 2),
+        "unsure_deg": round(math.degrees(talker.unsure_rad), 2),
+        "heard": talker.heard,
+    }
+
+
+def table(rows: Sequence[Moment]) -> Iterator[str]:
+    """Lines for people."""
+    slots = range(1, 1 + len(rows[0].talkers))
+    yield "azimuth in degrees from the array's x towards its y, and elevation where asked for; in brackets while silent"
+    yield f"{'time s':>8}" + "".join(f"{f'talker {slot}':>20}" for slot in slots)
+    for row in rows:
+        yield f"{row.time_s:8.2f}" + "".join(f"{cell(talker):>20}" for talker in row.talkers)
+
+
+def cell(talker: Talker | None) -> str:
+    if talker is None:
+        return "- "
+    azimuth = f"{math.degrees(talker.azimuth_rad):.1f} ±{math.degrees(talker.unsure_rad):.0f}"
+    above = "" if talker.elevation_rad is None else f" up {math.degrees(talker.elevation_rad):.0f}"
+    return f"{azimuth}{above} " if talker.heard else f"({azimuth}{above})"
+
+
+def number(text: str) -> int:
+    """How many talkers."""
+    if not 1 <= (value := int(text)) <= 16:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 to 16")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Time between two lines."""
+    if not 0 < (value := float(text)) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0 and at most 3600")
+    return value
+
+
+def note(text: str) -> None:
+    print(f"edge-sdk: {text}", file=sys.stderr)
