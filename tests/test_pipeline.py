@@ -62,7 +62,7 @@ def test_scores_of_checkpoint_float_and_bundle_agree(made: Path, capsys: pytest.
     assert bundle["si_sdr"] == pytest.approx(network["si_sdr"], abs=0.5)
     assert bundle["si_sdr_mixture"] == network["si_sdr_mixture"]
     (made / "notes.md").write_text("A test.")
-    (made / "page.md").write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
+    (made / "page.md").write_text("before\n<!-- measured tiny: begin -->\nold\n<!-- measured tiny: end -->\nafter\n")
     words = ("card", made / "tiny.edge", "--notes", made / "notes.md", "--out", made / "card.md")
     run(capsys, *words, "--page", made / "page.md")
     megabytes = (made / "build/tiny.tflite").stat().st_size / 1e6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Journal:
             from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
             self.last = keep_until(self.path, done)
+            let_a_second_pass(run / BOARD)
             # TensorBoard drops what it read of steps from purge_step on.
             self.board = TensorBoardLogger(run, name="", version=BOARD, purge_step=done + 1)
 
@@ -58,6 +60,16 @@ def keep_until(path: Path, step: int) -> dict[str, Any]:
     lines = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] <= step]
     write_file(path, "".join(line + "\n" for line in lines).encode())
     return json.loads(lines[-1]) if lines else {"step": step}
+
+
+def let_a_second_pass(board: Path) -> None:
+    """Wait until a new event file has a later name than those that are there, at most a second.
+
+    TensorBoard reads them in the order of their names: whole seconds, host, process. Of two that began in one second,
+    the later one can be read first, and what it wrote is dropped when the earlier one is.
+    """
+    began = [int(path.name.split(".")[3]) for path in board.glob("events.out.tfevents.*")]
+    time.sleep(min(max(0.0, max(began, default=0) + 1 - time.time()), 1.0))
 
 
 @contextlib.contextmanager

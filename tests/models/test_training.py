@@ -17,7 +17,9 @@ from models.data.mixing import Mixtures
 from models.evaluation.scores import evaluate, separate_with, summarize
 from models.recipe import FitConfig, load_recipe
 from models.runs import evaluation_set, load_corpora, train
+from models.training.fabric import make_fabric
 from models.training.fitting import fit
+from models.training.journal import Journal
 from models.training.schedule import plateau_end, rate_factor
 from models.training.trainer import Trainer
 from models.zoo import build
@@ -99,6 +101,17 @@ def test_a_short_training_lowers_the_loss(corpus_root: Path, tmp_path: Path, sou
     network, about = load_network(tmp_path / "run" / "network.safetensors")
     assert network.config == load_recipe(recipe).network
     assert about["seed"] == 3 and about["recipe"] == "tiny"
+
+
+def test_event_files_have_names_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    """TensorBoard reads them in this order, and what was started twice in a second would lose steps."""
+    for step in range(3):
+        journal = Journal(tmp_path, step, make_fabric())
+        journal.write({"step": step + 1, "loss": 1.0})
+        journal.close()
+    began = [path.name.split(".")[3] for path in sorted((tmp_path / "tensorboard").glob("events*"))]
+    assert len(began) == len(set(began)) == 3
+    assert [step for step, _ in scalars(tmp_path, "loss")] == [1, 2, 3]
 
 
 def test_the_log_holds_the_mean_of_all_losses_and_tensorboard_the_same(corpus_root: Path, tmp_path: Path) -> None:
