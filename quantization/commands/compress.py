@@ -39,6 +39,7 @@ def register(commands: Any) -> None:
         help="what others lose to, and is pruned; more, pruned and trained on elsewhere: tried as they are",
     )
     compress.add_argument("--max-loss-db", type=float, required=True, help="of the mean SI-SDR improvement")
+    compress.add_argument("--max-worst-db", type=float, default=math.inf, help="of the mixture that loses most")
     compress.add_argument("--max-kib", type=float, default=math.inf, help="size of the .tflite")
     compress.add_argument("--max-rtf", type=float, default=math.inf, help="real-time factor of the median step, here")
     add_set(compress, 12, "candidates are compared on the first mixtures, what is chosen is confirmed on all")
@@ -113,9 +114,9 @@ def budget_of(args: argparse.Namespace) -> Budget:
     from quantization.compression.budget import Budget
 
     try:
-        return Budget(args.max_loss_db, args.max_kib, args.max_rtf)
+        return Budget(args.max_loss_db, args.max_kib, args.max_rtf, args.max_worst_db)
     except ValueError as error:
-        raise EdgeError(f"--max-loss-db, --max-kib, --max-rtf: {error}") from error
+        raise EdgeError(f"--max-loss-db, --max-worst-db, --max-kib, --max-rtf: {error}") from error
 
 
 def ratios_of(args: argparse.Namespace) -> list[float]:

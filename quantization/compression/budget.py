@@ -11,14 +11,19 @@ from quantization.compression.front import Point
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits: loss in dB of the SI-SDR improvement on the mean, size in KiB, real-time factor of the median step."""
+    """Limits: loss in dB of the SI-SDR improvement on the mean, size in KiB, real-time factor of the median step, and
+    loss of the mixture that loses most."""
 
     loss_db: float
     kib: float = math.inf
     rtf: float = math.inf
+    worst_db: float = math.inf
 
     def __post_init__(self) -> None:
-        for name, limit in (("loss_db", self.loss_db), ("kib", self.kib), ("rtf", self.rtf)):
+        for name, limit in (
+            *(("loss_db", self.loss_db), ("kib", self.kib)),
+            *(("rtf", self.rtf), ("worst_db", self.worst_db)),
+        ):
             if not limit > 0:  # written so that NaN fails too
                 raise ValueError(f"{name} = {limit:g}: expected a limit above 0")
 
@@ -32,6 +37,7 @@ class Budget:
             ("loss", point.loss_db, self.loss_db, ".2f} dB"),
             ("size", point.kib, self.kib, ".0f} KiB"),
             ("time", point.rtf, self.rtf, ".4f} of real time"),
+            ("loss of the worst mixture", point.worst_db, self.worst_db, ".2f} dB"),
         )
 
     def excess(self, point: Point) -> float:

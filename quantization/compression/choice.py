@@ -24,8 +24,11 @@ class Choice:
 
 
 def choose(budget: Budget, found: Sequence[Point], confirm: Confirm) -> Choice:
-    """The smallest and, where it is clearly faster, the fastest of the front that keep the budget on all mixtures."""
-    within, confirmed = [point for point in front(found) if budget.keeps(point)], dict[Point, Point]()
+    """The smallest and, where it is clearly faster, the fastest of the front that keep the budget on all mixtures.
+
+    The front is that of what keeps the budget: the worst mixture counts there, and not in what dominates.
+    """
+    within, confirmed = front([point for point in found if budget.keeps(point)]), dict[Point, Point]()
 
     def first(ordered: Sequence[Point]) -> Point | None:
         for point in ordered:

@@ -53,7 +53,7 @@ def test_the_first_of_the_front_that_keeps_the_budget_on_the_whole_set_is_chosen
         return replace(p, loss_db=p.loss_db + more_db)
 
     choice = choose(budget, found, confirm)
-    keep = [p for p in front(found) if p.loss_db <= loss_db and p.loss_db + more_db <= loss_db]
+    keep = [p for p in front([p for p in found if budget.keeps(p)]) if p.loss_db + more_db <= loss_db]
     assert bool(choice.chosen) == bool(keep)
     assert len(asked) == len(set(asked)) == len(choice.confirmed)
     if keep:
@@ -61,6 +61,12 @@ def test_the_first_of_the_front_that_keeps_the_budget_on_the_whole_set_is_chosen
         assert smallest.kib == min(p.kib for p in keep)
         assert fastest.grid[1] == min(p.grid[1] for p in keep)
         assert all(budget.keeps(p) for p in choice.chosen.values())
+
+
+def test_what_ruins_one_mixture_does_not_stand_in_the_way_of_what_does_not() -> None:
+    ruinous, larger = replace(point(100, 1.0, 0.1), worst_db=2.0), replace(point(200, 1.1, 0.1), worst_db=0.3)
+    assert choose(Budget(0.3), [ruinous, larger], lambda p: p).chosen == {"smallest": ruinous}
+    assert choose(Budget(0.3, worst_db=0.5), [ruinous, larger], lambda p: p).chosen == {"smallest": larger}
 
 
 def test_differences_that_no_measurement_shows_are_ties() -> None:
@@ -99,7 +105,7 @@ def test_the_nearest_says_what_limits_it() -> None:
     )
 
 
-@pytest.mark.parametrize("limits", [(0.0,), (-1.0,), (math.nan,), (0.3, 0.0), (0.3, 100, -0.1)])
+@pytest.mark.parametrize("limits", [(0.0,), (-1.0,), (math.nan,), (0.3, 0.0), (0.3, 100, -0.1), (0.3, 100, 0.1, 0.0)])
 def test_a_limit_is_above_zero(limits: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="expected a limit above 0"):
         Budget(*limits)
