@@ -1,7 +1,7 @@
 """Unstructured and N:M pruning: single weights become zero, and every shape stays as it was.
 
-For size after compression, and for targets that profit; with the interpreters here no faster on x86-64, measured by
-`tools/bench_pruning.py`. Zeros are written into the weights; nothing holds them there in a later training.
+For size after compression, and for targets that profit; `tools/bench_pruning.py` measures what they gain in speed where
+it runs. Zeros are written into the weights; nothing holds them there in a later training.
 """
 
 from __future__ import annotations
