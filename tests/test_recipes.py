@@ -71,16 +71,16 @@ def test_seconds_of_a_recipe_run(path: Path, recordings: Path, tmp_path: Path) -
     assert entry["step"] == 2 and np.isfinite(entry["loss"]) and np.isfinite(entry["dev_si_sdr_improvement"])
 
 
-# An hour and a half of audio for five minutes of two cores: short mixtures and few of them at once, and a short memory
+# Nearly two hours of audio for some minutes of two cores: short mixtures and few of them at once, and a short memory
 # of weights. Two talkers improve late: after three hundred steps.
 MINUTES = {
-    "steps": 600,
+    "steps": 800,
     "batch": 4,
     "seconds": 2.0,
     "compile": "false",
     "warmup": 50,
     "average": 0.98,
-    "dev_every": 600,
+    "dev_every": 800,
     "count": 20,
 }
 
