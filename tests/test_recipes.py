@@ -57,7 +57,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_recipe_is_valid_and_carries_its_name(path: Path) -> None:
     recipe = load_recipe(path)
     assert recipe.name == path.stem
-    assert f"edge-sdk train recipes/{path.name}" in path.read_text(), "it says how it is used"
+    how = path.read_text().split("\nname = ")[0]
+    assert re.search(r"edge-sdk (train|prune) ", how) and f"recipes/{path.name}" in how, "it says how it is used"
     if (ROOT / "edge_sdk/shipped" / f"{path.stem}.edge").exists():
         assert path.with_suffix(".md").exists(), "what is shipped has the notes of its card beside its recipe"
 
