@@ -70,9 +70,12 @@ class Separator:
         """New samples that a step takes. Other sizes work; multiples of it waste no waiting."""
         return self.manifest.block
 
-    def process(self, x: ArrayLike) -> Samples:
-        """All samples that are complete, `[sources, m]`, after taking `[mics, n]`, or `[n]` of a single microphone."""
-        return self._run(self._checked(x))
+    def process(self, x: ArrayLike, out: Samples | None = None) -> Samples:
+        """All samples that are complete, `[sources, m]`, after taking `[mics, n]`, or `[n]` of a single microphone.
+
+        out: where they go, if given; of just their shape. A live loop, which gives whole blocks, knows it.
+        """
+        return self._run(self._checked(x), out)
 
     def flush(self) -> Samples:
         """What is still inside, `[sources, m]`, as if silence followed; then the separator is reset.
@@ -99,10 +102,13 @@ class Separator:
         self.reset()
         return np.concatenate([self._run(checked), self.flush()], axis=1)[:, self.delay :]
 
-    def _run(self, x: Samples) -> Samples:
+    def _run(self, x: Samples, out: Samples | None = None) -> Samples:
         block, samples = self.manifest.block, x.shape[1]
         complete = (self._buffer.pending + samples) // block * block
-        y = np.empty((self.manifest.sources, complete), np.float32)
+        shape = (self.manifest.sources, complete)
+        if out is not None and (out.shape != shape or out.dtype != np.float32):
+            raise ValueError(f"out of shape {list(out.shape)}, {out.dtype}: expected float32 {list(shape)}")
+        y = np.empty(shape, np.float32) if out is None else out
         for number, frames in enumerate(self._buffer.push(x)):
             self._overlap_add.add(self._windows.make(frames), y[:, number * block : (number + 1) * block])
         self._taken += samples

@@ -1,0 +1,272 @@
+"""Time never slips: what is played is what was heard, in its place, and silence where samples were lost."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_sdk.audio.pcm import Capture, DeviceGone
+from edge_sdk.errors import AudioError
+from edge_sdk.live.feed import Feed
+from edge_sdk.live.loop import SHORT_GAP_S, Loop
+from edge_sdk.live.metrics import Metrics
+from edge_sdk.live.reopening import LONGEST_S, ReopeningCapture, ReopeningPlayback
+from edge_sdk.live.seam import FADE_S
+from tests.edge_sdk.live.devices import (
+    PERIOD,
+    RATE,
+    Recorder,
+    Through,
+    VirtualClock,
+    VirtualLoudspeaker,
+    VirtualMicrophones,
+    sample,
+)
+
+FADE = round(FADE_S * RATE)
+
+
+def played(recorder: VirtualLoudspeaker) -> np.ndarray:
+    return np.concatenate(recorder.heard, axis=1)
+
+
+def live(capture: Capture, chain: Through, playback: VirtualLoudspeaker, stop: Callable[[], bool]) -> Metrics:
+    metrics = Metrics(capture.mics, chain.channels, RATE, capture.period)
+    Loop(capture, chain, Feed(playback, metrics, 4 * PERIOD if playback.buffer else 0), metrics).run(stop)
+    assert metrics.captured + metrics.lost == metrics.processed
+    return metrics
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("delay", [0, 7, 3 * PERIOD + 1])
+@pytest.mark.parametrize("end", [0, 1, 5 * PERIOD, 7 * PERIOD + 3])
+def test_a_recording_is_played_whole_and_its_delay_with_it(end: int, delay: int) -> None:
+    recorder = Recorder(2)
+    metrics = live(VirtualMicrophones(VirtualClock(), end=end), Through(2, delay), recorder, never)
+    heard = np.stack([sample(np.arange(end), mic) for mic in range(2)])
+    y = played(recorder)
+    assert y.shape == (2, end + delay) and metrics.played == end + delay
+    np.testing.assert_array_equal(y[:, delay:], heard)
+    assert not y[:, :delay].any()
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.floats(0.001, 3.0)), max_size=6), st.sampled_from([0, 100]))
+@settings(max_examples=60, deadline=None)
+def test_samples_lost_at_an_overrun_are_silence_of_equal_length(stalls: list[tuple[int, float]], delay: int) -> None:
+    """Every sample that was heard is played at its own number, but for the fades beside a gap; the rest is silence."""
+    clock, recorder, chain = VirtualClock(), Recorder(), Through(1, delay)
+    end = 60 * PERIOD * (1 + len(stalls)) + round(sum(s for _, s in stalls) * RATE)
+    capture = VirtualMicrophones(clock, end=end)
+    left = [[after, seconds] for after, seconds in stalls]
+
+    def stop() -> bool:
+        if left:
+            left[0][0] -= 1
+            if left[0][0] < 0:
+                clock.sleep(left.pop(0)[1])
+        return False
+
+    metrics = live(capture, chain, recorder, stop)
+    y = played(recorder)[0, delay:]
+    assert metrics.captured == capture.heard and metrics.captured + metrics.lost == end == len(y)
+    expected = sample(np.arange(end), 0)
+    silent = y == 0
+    faded = ~silent & (y != expected)
+    gaps = sum(1 for _, seconds in stalls if seconds * RATE > 4 * PERIOD)
+    assert np.count_nonzero(silent) <= metrics.lost <= np.count_nonzero(silent) + FADE * gaps
+    assert np.count_nonzero(faded) <= 2 * FADE * gaps
+    assert (metrics.lost == 0) == (gaps == 0)
+    np.testing.assert_array_less(np.abs(y), np.abs(expected).max() + 1e-6)
+
+
+@pytest.mark.parametrize(("seconds", "anew"), [(0.9 * SHORT_GAP_S, 0), (2.0, 1)])
+def test_a_chain_starts_anew_after_a_long_gap(seconds: float, anew: int) -> None:
+    clock, chain = VirtualClock(), Through(1, 50)
+    stalls = iter([0.0] * 10 + [seconds] + [0.0] * 1000)
+
+    def stop() -> bool:
+        clock.sleep(next(stalls))
+        return False
+
+    live(VirtualMicrophones(clock, end=5 * RATE), chain, Recorder(), stop)
+    assert chain.resets == anew
+
+
+def test_no_click_where_samples_are_missing() -> None:
+    """A loud constant: without fades, a step of its full height at both ends of the gap."""
+    clock, recorder = VirtualClock(), Recorder()
+    capture = VirtualMicrophones(clock, end=2 * RATE)
+    read = capture.read
+
+    def loud() -> tuple[np.ndarray, int]:
+        x, lost = read()
+        x[...] = 0.5
+        return x, lost
+
+    capture.read = loud  # type: ignore[method-assign]
+    stalls = iter([0.0] * 20 + [0.5] + [0.0] * 1000)
+    live(capture, Through(), recorder, lambda: bool(clock.sleep(next(stalls))))
+    y = played(recorder)[0]
+    assert y.min() == 0 and y.max() == 0.5
+    assert np.abs(np.diff(y)).max() < 0.5 * np.pi / (2 * FADE) * 1.05  # the steepest step of half a cosine
+
+
+@pytest.mark.parametrize("period", [64, 160, 441, 1024])
+def test_a_stop_fades_out_within_a_period(period: int) -> None:
+    recorder = Recorder()
+    turns = iter(range(1000))
+    live(VirtualMicrophones(VirtualClock(), period=period), Through(), recorder, lambda: next(turns) == 9)
+    y = played(recorder)[0]
+    assert y.shape == (10 * period,)
+    np.testing.assert_array_equal(y[: 9 * period], sample(np.arange(9 * period), 0))
+    last = y[9 * period :]
+    assert abs(last[-1]) < 0.02 and np.abs(last[: min(FADE, period)]).max() > 0.1
+
+
+def test_a_loudspeaker_is_never_later_than_it_may_be() -> None:
+    """A stall leaves its gap, and no delay: the device ran dry, is filled again, and what is late is left out."""
+    clock, speaker = VirtualClock(), VirtualLoudspeaker(VirtualClock())
+    speaker = VirtualLoudspeaker(clock)
+    stalls, queued = iter([0.0] * 50 + [1.0] + [0.0] * 200), []
+
+    def stop() -> bool:
+        queued.append(speaker.queued)
+        clock.sleep(next(stalls, 0.0))
+        return len(queued) == 250
+
+    metrics = live(VirtualMicrophones(clock), Through(), speaker, stop)
+    assert metrics.underruns == 1 and metrics.lost == RATE
+    assert metrics.played + metrics.dropped == metrics.processed
+    assert max(queued) <= 4 * PERIOD
+    assert metrics.dropped >= metrics.lost - 4 * PERIOD
+
+
+def test_an_unplugged_array_is_silence_until_it_is_back_and_time_goes_on() -> None:
+    """Gone for three seconds, of which every sample is counted; back within a second of being there again."""
+    clock, recorder = VirtualClock(), Recorder()
+    opened: list[VirtualMicrophones] = []
+
+    def away(now_s: float) -> bool:
+        return 2.0 <= now_s < 5.0
+
+    def open_it() -> Capture:
+        if away(clock()):
+            raise AudioError("virtual: no such device; plug it in")
+        opened.append(VirtualMicrophones(clock))
+        opened[-1].away = away
+        return opened[-1]
+
+    capture = ReopeningCapture(open_it, clock, clock.sleep)
+    metrics = live(capture, Through(), recorder, lambda: clock() >= 10.0)
+    y = played(recorder)[0]
+    assert capture.reopened == 1 and len(opened) == 2
+    assert metrics.captured == sum(device.heard for device in opened)
+    assert 3 * RATE <= metrics.lost <= (3 + LONGEST_S) * RATE + PERIOD
+    expected = sample(np.arange(len(y)), 0)
+    heard = y == expected
+    assert heard[: 2 * RATE].all()
+    assert heard[round((5 + LONGEST_S) * RATE) + FADE + PERIOD : -PERIOD].all(), "in its place to the sample"
+    assert not y[2 * RATE + FADE : 5 * RATE].any()
+
+
+def test_a_loudspeaker_that_goes_away_costs_what_it_would_have_played() -> None:
+    clock = VirtualClock()
+    opened: list[VirtualLoudspeaker] = []
+
+    def away(now_s: float) -> bool:
+        return 1.0 <= now_s < 2.0
+
+    def open_it() -> VirtualLoudspeaker:
+        if away(clock()):
+            raise AudioError("speaker: no such device; plug it in")
+        opened.append(VirtualLoudspeaker(clock))
+        opened[-1].away = away
+        return opened[-1]
+
+    playback = ReopeningPlayback(open_it, clock)
+    metrics = Metrics(2, 1, RATE, PERIOD)
+    Loop(VirtualMicrophones(clock), Through(), Feed(playback, metrics, 4 * PERIOD), metrics).run(lambda: clock() >= 4)
+    assert playback.reopened == 1
+    assert RATE <= playback.skipped <= (1 + LONGEST_S) * RATE + PERIOD
+    assert sum(y.shape[1] for device in opened for y in device.heard) + playback.skipped == metrics.processed
+
+
+def test_a_device_that_is_not_there_at_first_is_refused() -> None:
+    def open_it() -> Capture:
+        raise AudioError("hw:9: no such device; edge-sdk devices lists those there are")
+
+    with pytest.raises(AudioError, match="hw:9"):
+        ReopeningCapture(open_it)
+
+
+def test_a_device_that_breaks_again_at_once_is_not_opened_in_a_circle() -> None:
+    """Ten seconds of a card that opens and then gives nothing: tried every now and then, not as fast as it goes."""
+    clock, opened = VirtualClock(), []
+
+    class Broken(VirtualMicrophones):
+        def read(self) -> tuple[np.ndarray, int]:
+            raise DeviceGone("virtual: input/output error")
+
+    def open_it() -> Capture:
+        opened.append(clock())
+        return Broken(clock)
+
+    metrics = live(ReopeningCapture(open_it, clock, clock.sleep), Through(), Recorder(), lambda: clock() >= 10)
+    assert abs(metrics.lost - 10 * RATE) <= 2 * PERIOD
+    assert len(opened) <= 2 + 10 / LONGEST_S + 3
+
+
+@pytest.mark.parametrize("hours", [1, pytest.param(24, marks=pytest.mark.slow)])
+def test_a_day_with_a_fault_every_half_minute_loses_no_sample_uncounted(hours: int) -> None:
+    """Overruns of up to two seconds and unplugging, in turn: `in == out + counted_lost`, per channel."""
+    clock, seed = VirtualClock(), np.random.default_rng(hours)
+    mics, period, end_s = 2, 1600, 3600.0 * hours
+    opened: list[VirtualMicrophones] = []
+    gone_until, next_fault, faults = 0.0, 30.0, 0
+
+    def open_it() -> Capture:
+        if clock() < gone_until:
+            raise AudioError("virtual: no such device")
+        opened.append(VirtualMicrophones(clock, mics, period))
+        opened[-1].away = lambda now_s: now_s < gone_until
+        return opened[-1]
+
+    class Counter(Recorder):
+        """Counts instead of keeping: heard is what is in its place, silent what is 0, the rest is faded."""
+
+        number, right, silent = 0, 0, 0
+
+        def write(self, samples: np.ndarray) -> int:
+            count = samples.shape[1]
+            numbers = np.arange(self.number, self.number + count)
+            expected = np.stack([sample(numbers, mic) for mic in range(mics)])
+            same, none = (samples == expected).all(axis=0), (samples == 0).all(axis=0)
+            self.number += count
+            self.right += int(np.count_nonzero(same))
+            self.silent += int(np.count_nonzero(none))
+            return 0
+
+    def stop() -> bool:
+        nonlocal gone_until, next_fault, faults
+        if clock() >= next_fault:
+            next_fault += 30
+            faults += 1
+            if faults % 2:
+                clock.sleep(float(seed.uniform(0.5, 2)))
+            else:
+                gone_until = clock() + float(seed.uniform(0.1, 5))
+        return clock() >= end_s
+
+    capture, counter = ReopeningCapture(open_it, clock, clock.sleep), Counter(mics)
+    metrics = live(capture, Through(mics), counter, stop)
+    heard = sum(device.heard for device in opened)
+    assert faults >= 120 * hours - 1 and metrics.captured == heard
+    assert counter.number == metrics.captured + metrics.lost == round(clock() * RATE)
+    assert heard - counter.right <= faults * FADE + period, "only what is faded in, and the last period, differs"
+    assert metrics.lost - counter.silent <= faults * FADE
+    assert counter.right + counter.silent <= counter.number
