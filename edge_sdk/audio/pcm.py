@@ -29,10 +29,11 @@ class Capture(Protocol):
     period: int
 
     def read(self) -> tuple[Samples, int]:
-        """The next samples, `[mics, n]` with n up to `period`, and how many were lost before them.
+        """The next samples, `[mics, n]`, and how many were lost before them.
 
-        Waits for them. The array is used again by the next read. n = 0 says that a recording has ended, and it goes on
-        saying so. `DeviceGone` where no samples will come any more.
+        Waits for them; n is `period`, or less at the end of a recording, or 0 where all were lost. Whoever reads may
+        write into the array, which the next read uses again. A recording that has ended gives no samples and loses
+        none, again and again. `DeviceGone` where no samples will come any more.
         """
         ...
 

@@ -10,21 +10,23 @@ from numpy.typing import NDArray
 
 from edge_sdk.audio.pcm import Capture
 from edge_sdk.live.feed import Feed
+from edge_sdk.live.gaps import Gaps
 from edge_sdk.live.metrics import Metrics
-from edge_sdk.live.seam import Seam
 
 Samples = NDArray[np.float32]
 SHORT_GAP_S = 0.1  # of silence that a model computes; after a longer one it starts anew
 
 
 class Chain(Protocol):
-    """Samples of the microphones to samples of the loudspeakers: as many, `delay` later."""
+    """Samples of the microphones to samples of the loudspeakers: as many, `delay` later. It takes multiples of `grain`,
+    which divides the period."""
 
     channels: int
     delay: int
+    grain: int
 
     def process(self, x: Samples) -> Samples:
-        """`[mics, n]` to `[channels, n]`, any n up to the period it was made for; overwritten by the next."""
+        """`[mics, n]` to `[channels, n]`, n up to the period; overwritten by the next."""
         ...
 
     def reset(self) -> None:
@@ -35,15 +37,18 @@ class Chain(Protocol):
 class Loop:
     """Plays what a chain makes of the microphones.
 
-    A lost stretch becomes silence of equal length, so `captured + lost == processed` of the metrics holds between two
-    reads; after a long one the chain starts anew, as if the stream began there.
+    A lost stretch becomes silence of equal length; after a long one the chain starts anew, as if the stream began
+    there. Where the chain takes samples by the grain, less than a grain of the silence waits for the next gap, so that
+    nobody has to wait for it: between two reads `captured + lost == processed + waiting` of the metrics holds.
     """
 
     def __init__(self, capture: Capture, chain: Chain, feed: Feed, metrics: Metrics) -> None:
         self._capture, self._chain, self._feed, self._metrics = capture, chain, feed, metrics
-        self._seam = Seam(capture.mics, capture.period, capture.rate_hz)
+        self._gaps = Gaps(capture.mics, capture.period, capture.rate_hz)
         self._silence = np.zeros((chain.channels, capture.period), np.float32)
-        self._short = round(SHORT_GAP_S * capture.rate_hz)
+        self._short = round(SHORT_GAP_S * capture.rate_hz) // chain.grain * chain.grain
+        self._waiting = 0  # lost samples that are not silence yet
+        self._given = 0  # samples that the chain has put out
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Until a recording ends, and `delay` samples more, so that all of it is played; or until `stop` says so, and
@@ -52,8 +57,7 @@ class Loop:
         while not ended and not stop():
             ended = not self._turn()
         if ended:
-            for piece in self._seam.fill(self._chain.delay):
-                self._feed.write(self._chain.process(piece))
+            self._finish()
         else:
             self._turn(last=True)
         self._feed.playback.drain()
@@ -65,20 +69,36 @@ class Loop:
         if lost:
             self._gap(lost)
         self._metrics.captured += count
-        y = self._chain.process(self._seam.follow(x))
-        self._feed.write(self._seam.fade_out(y) if last else y)
+        short = -count % self._chain.grain
+        if short:  # the end of a recording: silence makes it whole
+            x = np.pad(x, ((0, 0), (0, short)))
+        y = self._chain.process(self._gaps.follow(x))[:, : count + self._chain.delay]
+        self._give(self._gaps.fade_out(y) if last else y)
         self._metrics.processed += count
         return bool(count or lost)
 
     def _gap(self, lost: int) -> None:
         self._metrics.lost += lost
-        for piece in self._seam.fill(min(lost, self._short)):
-            self._feed.write(self._chain.process(piece))
-        left = lost - self._short
-        if left > 0:
+        left = lost + self._waiting
+        self._waiting = left % self._chain.grain
+        left -= self._waiting
+        self._metrics.processed += left
+        for piece in self._gaps.fill(min(left, self._short)):
+            self._give(self._chain.process(piece))
+        if left > self._short:
             self._chain.reset()
-        while left > 0:
+        for begin in range(self._short, left, self._silence.shape[1]):
             self._silence.fill(0)  # whoever plays it may have changed it
-            self._feed.write(self._silence[:, :left])
-            left -= self._silence.shape[1]
-        self._metrics.processed += lost
+            self._give(self._silence[:, : left - begin])
+
+    def _finish(self) -> None:
+        """Put out what is still inside: for every sample that went in one comes out, `delay` later."""
+        left = self._metrics.processed + self._chain.delay - self._given
+        for piece in self._gaps.fill(left + -left % self._chain.grain):
+            y = self._chain.process(piece)
+            self._give(y[:, : max(0, left)])
+            left -= y.shape[1]
+
+    def _give(self, y: Samples) -> None:
+        self._feed.write(y)
+        self._given += y.shape[1]

@@ -114,12 +114,13 @@ class Recorder(VirtualLoudspeaker):
 class Through:
     """A chain that gives the first microphones as they are, `delay` samples later."""
 
-    def __init__(self, channels: int = 1, delay: int = 0) -> None:
-        self.channels, self.delay = channels, delay
+    def __init__(self, channels: int = 1, delay: int = 0, grain: int = 1) -> None:
+        self.channels, self.delay, self.grain = channels, delay, grain
         self.resets = -1
         self.reset()
 
     def process(self, x: Samples) -> Samples:
+        assert x.shape[1] % self.grain == 0
         line = np.concatenate([self._line, x[: self.channels]], axis=1)
         self._line = line[:, x.shape[1] :].copy()
         return line[:, : x.shape[1]].copy()
