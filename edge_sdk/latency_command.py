@@ -6,6 +6,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.errors import EdgeError
+from edge_sdk.live.presets import PRESETS, stream_latency
+
 if TYPE_CHECKING:
     from edge_sdk.contract import LatencyPart
 
@@ -16,12 +19,19 @@ def register(commands: Any) -> None:
     latency = commands.add_parser("latency", help="say where the latency of a model comes from, part by part")
     latency.add_argument(
         "model",
+        nargs="?",
         metavar="MODEL",
         help="a shipped model or a bundle; with torch also a preset (edge-sdk models --all) or a checkpoint",
     )
     latency.add_argument(
         "--frames-per-step", type=frames, metavar="N", help="as if it ran N frames at a time (default: as it does)"
     )
+    live = latency.add_argument_group("from microphone to loudspeaker", "as edge-sdk run has it")
+    live.add_argument(
+        "--preset", choices=tuple(PRESETS), help="; ".join(f"{k}: {p.purpose}" for k, p in PRESETS.items())
+    )
+    live.add_argument("--period", type=frames, metavar="N", help="samples that the sound card gives at once")
+    live.add_argument("--queue", type=frames, metavar="N", help="periods that wait in the playback device")
     latency.add_argument("--json", action="store_true", help="print the parts as JSON")
     latency.set_defaults(run=run_latency, finders=())
 
@@ -29,8 +39,23 @@ def register(commands: Any) -> None:
 def run_latency(args: argparse.Namespace) -> int:
     from edge_sdk.library import shipped_models
 
+    live = args.preset is not None or args.period is not None or args.queue is not None
+    if args.model is None:
+        if args.preset is None:
+            raise EdgeError("no model given: expected one, or --preset, which has its own")
+        args.model = PRESETS[args.preset].model
+    if live:
+        rate_hz, parts = of_stream(args)
+        return show(
+            args, rate_hz, parts, "Until it is heard there are the converters, too: edge-sdk latency --measure."
+        )
     found = (find(args) for find in args.finders if args.model not in shipped_models())
     rate_hz, parts = next((one for one in found if one is not None), None) or of_bundle(args)
+    return show(args, rate_hz, parts, "To this a device adds the buffers of its sound card: edge-sdk latency --preset.")
+
+
+def show(args: argparse.Namespace, rate_hz: int, parts: tuple[LatencyPart, ...], rest: str) -> int:
+    """Print the parts and their sum."""
     samples = sum(part.samples for part in parts)
     if args.json:
         rows = [{"name": p.name, "samples": p.samples, "ms": 1e3 * p.samples / rate_hz, "why": p.reason} for p in parts]
@@ -40,8 +65,19 @@ def run_latency(args: argparse.Namespace) -> int:
     print(f"{args.model}: {samples} samples at {rate_hz} Hz, {1e3 * samples / rate_hz:g} ms")
     for part in parts:
         print(f"{part.samples:6} {1e3 * part.samples / rate_hz:8.3f} ms  {part.name}: {part.reason}")
-    print("To this a device adds the time of a step (edge-sdk bench) and the buffers of its sound card.")
+    print(rest)
     return 0
+
+
+def of_stream(args: argparse.Namespace) -> tuple[int, tuple[LatencyPart, ...]]:
+    """Sample rate in Hz and parts of the way from a microphone to a loudspeaker."""
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
+
+    m = read_bundle(find_model(args.model)).manifest
+    preset = PRESETS[args.preset or "speaker"]
+    period = args.period or preset.period(m.sample_rate)
+    return m.sample_rate, stream_latency(m, period, period * (args.queue or preset.queue))
 
 
 def of_bundle(args: argparse.Namespace) -> tuple[int, tuple[LatencyPart, ...]]:

@@ -1,5 +1,6 @@
 """However the samples arrive, the same sources come out, as late as declared and no later."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,3 +194,40 @@ def test_attributes_are_the_manifests(carry: Bundle, array: Bundle) -> None:
     separator, m = Separator(array), array.manifest
     assert (separator.mics, separator.latency) == (4, m.window + 7 + m.hop)
     assert (separator.delay, separator.block) == (m.window - m.hop + 7, 2 * m.hop)
+
+
+def test_blocks_can_be_written_where_the_caller_wants_them(separator: Separator) -> None:
+    """Into a part of a larger array, as a live loop has it."""
+    x = noise(4 * separator.block, mics=separator.mics)
+    whole = separator.process(x)
+    separator.reset()
+    place = np.full((separator.sources, 6 * separator.block), np.nan, np.float32)
+    out = place[:, separator.block : 5 * separator.block]
+    assert separator.process(x, out) is out
+    np.testing.assert_array_equal(out, whole)
+    assert np.isnan(place[:, : separator.block]).all() and np.isnan(place[:, 5 * separator.block :]).all()
+
+
+def test_a_place_of_another_size_is_refused_and_leaves_the_stream_as_it_was(separator: Separator) -> None:
+    x = noise(2 * separator.block, mics=separator.mics)
+    whole = separator.process(x)
+    separator.reset()
+    with pytest.raises(ValueError, match="out of shape"):
+        separator.process(x, np.empty((separator.sources, separator.block), np.float32))
+    with pytest.raises(ValueError, match="float64: expected float32"):
+        separator.process(x, np.empty((separator.sources, 2 * separator.block)))
+    np.testing.assert_array_equal(separator.process(x), whole)
+
+
+def test_whole_blocks_allocate_nothing_that_stays(separator: Separator) -> None:
+    x = noise(separator.block, mics=separator.mics)
+    out = np.empty((separator.sources, separator.block), np.float32)
+    for _ in range(50):
+        separator.process(x, out)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(500):
+        separator.process(x, out)
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert after - before < 1000, "bytes after 500 blocks"
