@@ -44,9 +44,13 @@ def add_beam(command: argparse.ArgumentParser) -> None:
     group.add_argument("--postfilter", action="store_true", help="let the model's masks take noise off the beams, too")
 
 
-def check_beam(args: argparse.Namespace) -> None:
-    """`EdgeError` for options that do not go together."""
-    given = {"--array": args.array, "--suppression": args.suppression, "--azimuth": args.azimuth}
+def check_beam(args: argparse.Namespace, array_alone: bool = False) -> None:
+    """`EdgeError` for options that do not go together. array_alone: an array may be named without a filter."""
+    given = {
+        "--array": None if array_alone else args.array,
+        "--suppression": args.suppression,
+        "--azimuth": args.azimuth,
+    }
     if args.beam is None:
         if args.postfilter or any(value is not None for value in given.values()):
             name = next((name for name, value in given.items() if value is not None), "--postfilter")

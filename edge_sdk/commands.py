@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import arrays_command, beam_options, latency_command, localize_command
+from edge_sdk import arrays_command, beam_options, latency_command, localize_command, run_command
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def register(commands: Any) -> None:
     arrays_command.register(commands)
     latency_command.register(commands)
     localize_command.register(commands)
+    run_command.register(commands)
 
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:

@@ -47,6 +47,10 @@ class Gaps:
             self._gone = 0
         return x
 
+    def forget(self) -> None:
+        """What was heard last is silent already: the next gap begins with silence."""
+        self._gone = len(self._down)
+
     def fade_out(self, y: Samples) -> Samples:
         """The last samples of a stream, `[channels, n]`, brought to silence in place."""
         fade = half_cosine(min(y.shape[1], len(self._down)))[::-1]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.audio.pcm import Capture
+from edge_sdk.audio.pcm import Capture, DeviceGone
 from edge_sdk.live.feed import Feed
 from edge_sdk.live.gaps import Gaps
 from edge_sdk.live.metrics import Metrics
@@ -31,6 +32,10 @@ class Chain(Protocol):
 
     def reset(self) -> None:
         """Be as newly made."""
+        ...
+
+    def overrun(self) -> None:
+        """The sound card lost samples or ran dry: something was too slow."""
         ...
 
 
@@ -60,7 +65,8 @@ class Loop:
             self._finish()
         else:
             self._turn(last=True)
-        self._feed.playback.drain()
+        with suppress(DeviceGone):
+            self._feed.playback.drain()
 
     def _turn(self, last: bool = False) -> bool:
         """One read, and what comes of it; whether there was anything to read."""
@@ -68,6 +74,9 @@ class Loop:
         count = x.shape[1]
         if lost:
             self._gap(lost)
+            if count:  # none where the device is away, for which nobody was too slow
+                self._metrics.overruns += 1
+                self._chain.overrun()
         self._metrics.captured += count
         short = -count % self._chain.grain
         if short:  # the end of a recording: silence makes it whole
@@ -93,6 +102,7 @@ class Loop:
 
     def _finish(self) -> None:
         """Put out what is still inside: for every sample that went in one comes out, `delay` later."""
+        self._gaps.forget()
         left = self._metrics.processed + self._chain.delay - self._given
         for piece in self._gaps.fill(left + -left % self._chain.grain):
             y = self._chain.process(piece)
@@ -100,5 +110,6 @@ class Loop:
             left -= y.shape[1]
 
     def _give(self, y: Samples) -> None:
-        self._feed.write(y)
+        if self._feed.write(y):
+            self._chain.overrun()
         self._given += y.shape[1]

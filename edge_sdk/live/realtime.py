@@ -12,13 +12,14 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
 MCL_CURRENT, MCL_FUTURE = 1, 2
 RLIMIT_RTTIME = 15  # of Linux; Python's resource module has no name for it
-RUN_LIMIT_US = 200_000  # of computing without a wait: a block takes a hundredth of it, a loop that ran away all
+RUN_LIMIT_US = 500_000  # of computing without a wait: catching up with a full buffer takes less, a loop all of it
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,13 @@ def claim(config: RealtimeConfig) -> list[str]:
         except OSError as error:
             refused.append(f"{what}: refused ({error.strerror or error})")
     return refused
+
+
+def follow(config: RealtimeConfig | None) -> None:
+    """The same scheduling for a further thread of a process that has made its claim; less where that is refused."""
+    if config is not None and os.sched_getscheduler(os.getpid()) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO:
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(config.priority))
 
 
 def quiet_collector() -> None:

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 Samples = NDArray[np.float32]
 Clock = Callable[[], float]
 Device = TypeVar("Device", Capture, Playback)
+Result = TypeVar("Result")
 FIRST_S, LONGEST_S = 0.1, 0.8  # between two attempts to open: back within a second of the device
 
 
@@ -121,15 +122,14 @@ class ReopeningCapture:
 
 
 class ReopeningPlayback:
-    """A loudspeaker that may go away: until it is back, what is written is counted in `skipped`. The first opening as
-    for `ReopeningCapture`."""
+    """A loudspeaker that may go away: it raises `DeviceGone` until it is back. The first opening as for
+    `ReopeningCapture`."""
 
     def __init__(self, open_it: Callable[[], Playback], clock: Clock = time.monotonic) -> None:
         first = open_it()
         self.device, self.rate_hz, self.channels = first.device, first.rate_hz, first.channels
         self.period, self.buffer = first.period, first.buffer
         self._slot: Slot[Playback] = Slot(first, open_it, clock)
-        self.skipped = 0
 
     @property
     def reopened(self) -> int:
@@ -138,30 +138,25 @@ class ReopeningPlayback:
 
     @property
     def queued(self) -> int:
-        device = self._slot.now()
-        return 0 if device is None else device.queued
+        return self._do(lambda device: device.queued)
 
     def write(self, samples: Samples) -> int:
-        """As `Playback.write`, without `DeviceGone`."""
-        device = self._slot.now()
-        if device is not None:
-            try:
-                dry = device.write(samples)
-            except DeviceGone as error:
-                self._slot.leave(error)
-            else:
-                self._slot.worked()
-                return dry
-        self.skipped += samples.shape[1]
-        return 0
+        return self._do(lambda device: device.write(samples))
 
     def drain(self) -> None:
-        device = self._slot.now()
-        if device is not None:
-            try:
-                device.drain()
-            except DeviceGone as error:
-                self._slot.leave(error)
+        self._do(lambda device: device.drain())
 
     def close(self) -> None:
         self._slot.close()
+
+    def _do(self, action: Callable[[Playback], Result]) -> Result:
+        device = self._slot.now()
+        if device is None:
+            raise DeviceGone(f"{self.device}: not there")
+        try:
+            result = action(device)
+        except DeviceGone as error:
+            self._slot.leave(error)
+            raise
+        self._slot.worked()
+        return result

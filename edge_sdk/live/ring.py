@@ -6,6 +6,7 @@ import logging
 import os
 import select
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +21,17 @@ PATIENCE_S = 5.0  # of a reader with the thread, and of whoever closes it: longe
 
 
 class BufferedCapture:
-    """Reads another capture in a thread of its own and keeps what came until it is asked for.
+    """Reads another capture in a thread of its own, from the first read on, and keeps what came until it is asked for.
 
     A ring of one writer and one reader without a lock, each of which moves its own end alone. Where it is full, what
-    comes is counted as lost, in its place in the stream.
+    comes is counted as lost, in its place in the stream. prepare: called in the thread before it reads.
     """
 
-    def __init__(self, inner: Capture, periods: int = PERIODS) -> None:
+    def __init__(self, inner: Capture, periods: int = PERIODS, prepare: Callable[[], None] = lambda: None) -> None:
         if periods < 2:
             raise ValueError(f"periods = {periods}: expected at least 2, one to write while one is read")
         self.device, self.rate_hz, self.mics, self.period = inner.device, inner.rate_hz, inner.mics, inner.period
-        self._inner = inner
+        self._inner, self._prepare = inner, prepare
         self._samples = np.zeros((periods, inner.mics, inner.period), np.float32)
         self._about = [(0, 0)] * periods  # samples in each slot, and how many were lost before them
         self._written = self._read = 0  # slots since the start
@@ -41,10 +42,11 @@ class BufferedCapture:
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._thread = threading.Thread(target=self._fill, name=f"capture {inner.device}", daemon=True)
-        self._thread.start()
 
     def read(self) -> tuple[Samples, int]:
         """As `Capture.read`. What went wrong in the thread is raised here, after what came before it."""
+        if self._thread.ident is None:
+            self._thread.start()
         while self._written == self._read:
             if self._end is not None:
                 lost, self._full = self._full, 0
@@ -64,7 +66,8 @@ class BufferedCapture:
         if self._wake < 0:
             return
         self._running = False
-        self._thread.join(PATIENCE_S)
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE_S)
         if self._thread.is_alive():
             log.warning("%s: a read does not return; the device stays open until this process ends", self.device)
             return
@@ -74,6 +77,7 @@ class BufferedCapture:
 
     def _fill(self) -> None:
         try:
+            self._prepare()
             while self._running:
                 x, lost = self._inner.read()
                 if not x.shape[1] and not lost:

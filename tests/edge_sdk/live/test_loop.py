@@ -73,6 +73,7 @@ def test_samples_lost_at_an_overrun_are_silence_of_equal_length(stalls: list[tup
         return False
 
     metrics = live(capture, chain, recorder, stop)
+    assert chain.overruns == metrics.overruns == sum(seconds * RATE > 4 * PERIOD for _, seconds in stalls if seconds)
     y = played(recorder)[0, delay:]
     assert metrics.captured == capture.heard and metrics.captured + metrics.lost == end == len(y)
     expected = sample(np.arange(end), 0)
@@ -208,8 +209,9 @@ def test_a_loudspeaker_that_goes_away_costs_what_it_would_have_played() -> None:
     metrics = Metrics(2, 1, RATE, PERIOD)
     Loop(VirtualMicrophones(clock), Through(), Feed(playback, metrics, 4 * PERIOD), metrics).run(lambda: clock() >= 4)
     assert playback.reopened == 1
-    assert RATE <= playback.skipped <= (1 + LONGEST_S) * RATE + PERIOD
-    assert sum(y.shape[1] for device in opened for y in device.heard) + playback.skipped == metrics.processed
+    assert RATE <= metrics.dropped <= (1 + LONGEST_S) * RATE + PERIOD
+    assert sum(y.shape[1] for device in opened for y in device.heard) == metrics.played
+    assert metrics.played + metrics.dropped == metrics.processed
 
 
 def test_a_device_that_is_not_there_at_first_is_refused() -> None:

@@ -1,0 +1,68 @@
+"""From microphones to loudspeaker channels: high-pass, guarded engines, mix, limiter."""
+
+from __future__ import annotations
+
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_sdk.live.guard import Guard
+from edge_sdk.live.highpass import HighPass
+from edge_sdk.live.limiter import Limiter
+from edge_sdk.live.metrics import Metrics
+from edge_sdk.live.mix import Mix
+from edge_sdk.live.tap import Tap
+
+Samples = NDArray[np.float32]
+
+
+class LiveChain:
+    """A `loop.Chain` of the parts that make a stream. taps: what people who listen in hear of the microphones and of
+    the loudspeakers. The limiter is last, and there is no chain without it."""
+
+    def __init__(
+        self,
+        highpass: HighPass | None,
+        guard: Guard,
+        mix: Mix,
+        limiter: Limiter,
+        metrics: Metrics,
+        period: int,
+        reference: int = 0,
+        taps: tuple[Tap, Tap] | None = None,
+    ) -> None:
+        self._highpass, self._guard, self._mix, self._limiter = highpass, guard, mix, limiter
+        self._metrics, self._reference, self._taps = metrics, reference, taps
+        self.channels, self.delay, self.grain = metrics.sources, guard.delay, gcd(guard.block, period)
+        self._sources = np.empty((guard.ladder.sources, period), np.float32)
+        self._out = np.empty((self.channels, period), np.float32)
+
+    def process(self, x: Samples) -> Samples:
+        """As `loop.Chain.process`."""
+        count = x.shape[1]
+        sources, out = self._sources[:, :count], self._out[:, :count]
+        self._metrics.observe_in(x)
+        if self._highpass is not None:
+            self._highpass.filter(x)
+        self._guard.process(x, sources)
+        self._mix.mix(x[self._reference], sources, out)
+        self._limiter.limit(out)
+        self._metrics.limited = self._limiter.limited
+        self._metrics.observe_out(out)
+        if self._taps is not None:
+            self._taps[0].write(x)
+            self._taps[1].write(out)
+        return out
+
+    def reset(self) -> None:
+        """As `loop.Chain.reset`."""
+        if self._highpass is not None:
+            self._highpass.reset()
+        self._guard.reset()
+        self._mix.reset()
+        self._limiter.reset()
+
+    def overrun(self) -> None:
+        """As `loop.Chain.overrun`."""
+        self._guard.overrun()

@@ -1,0 +1,244 @@
+"""A live stream put together: devices, engines, chain and loop, from what is wanted of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from edge_sdk.audio.arrays import MicArray
+from edge_sdk.audio.drift import DriftResampler
+from edge_sdk.audio.pcm import Capture, Playback
+from edge_sdk.beamforming.named import beamformer, stft_for
+from edge_sdk.beamforming.postfilter import PostFilterConfig
+from edge_sdk.contract import Bundle, Manifest, read_bundle
+from edge_sdk.errors import ArrayError, EdgeError
+from edge_sdk.library import find_model
+from edge_sdk.live.chain import LiveChain
+from edge_sdk.live.engine import Engine
+from edge_sdk.live.feed import Feed
+from edge_sdk.live.guard import Guard
+from edge_sdk.live.highpass import CUTOFF_HZ, HighPass
+from edge_sdk.live.isolation import Isolated, IsolationConfig
+from edge_sdk.live.ladder import Ladder, LadderConfig
+from edge_sdk.live.limiter import Limiter, LimiterConfig
+from edge_sdk.live.local import Bypass, Local, model_engine
+from edge_sdk.live.loop import Loop
+from edge_sdk.live.metrics import Metrics
+from edge_sdk.live.mix import Mix, MixConfig
+from edge_sdk.live.places import Place, card_of, open_capture, open_playback, same_file
+from edge_sdk.live.realtime import RealtimeConfig, claim, follow
+from edge_sdk.live.reopening import ReopeningCapture, ReopeningPlayback
+from edge_sdk.live.ring import BufferedCapture
+from edge_sdk.live.web import taps
+from edge_sdk.separator import Separator
+
+UNHURRIED_S = 60.0  # that a block of a file may take
+
+
+@dataclass(frozen=True)
+class BeamConfig:
+    """A spatial filter that the model steers, as `beamforming.named.beamformer` makes it."""
+
+    name: str
+    suppression: float | None = None
+    azimuths_deg: Sequence[float] | None = None
+    postfilter: bool = False
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """What a stream is made of.
+
+    models: the wanted one and smaller ones for when it cannot keep up, all with as many sources; names or bundles.
+    capture, playback: ALSA devices, files, or `-`. array: whose microphones the capture has; without, one channel for
+    each that the model takes. beam: steered by the wanted model. channels: of the playback, by default one for each
+    source. period: samples at once; queue: periods that wait in the playback device; periods: that the capture device
+    can hold. one_clock: whether capture and playback count the same seconds; None where their names tell, which are of
+    one card or of two. paced: files take as long as they sound; without, blocks of a file have all the time they need.
+    read_ahead: a thread of its own reads the microphones. isolate: models run in a process of their own. highpass_hz:
+    cut-off of the high-pass, 0 for none. listen: keep what is heard for `taps`. realtime: what to claim of the machine
+    for a live stream.
+    """
+
+    models: tuple[str, ...]
+    capture: str
+    playback: str
+    array: MicArray | None = None
+    beam: BeamConfig | None = None
+    channels: int | None = None
+    format: str = "S16_LE"
+    period: int = 128
+    queue: int = 4
+    periods: int = 16
+    one_clock: bool | None = None
+    paced: bool = False
+    read_ahead: bool = False
+    isolate: bool = False
+    highpass_hz: float = CUTOFF_HZ
+    mix: MixConfig = field(default_factory=MixConfig)
+    limiter: LimiterConfig = field(default_factory=LimiterConfig)
+    backend: str = "auto"
+    listen: bool = False
+    realtime: RealtimeConfig | None = None
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ValueError("models: expected at least one")
+        if self.period < 1 or self.queue < 1 or self.periods < 2:
+            raise ValueError(
+                f"period = {self.period}, queue = {self.queue}, periods = {self.periods}: expected 1, 1 and 2 or more"
+            )
+        if self.beam is not None and (self.array is None or self.isolate):
+            raise ValueError("a beam: expected an array to point it with, and models in this process")
+        if self.channels is not None and self.channels < 1:
+            raise ValueError(f"channels = {self.channels}: expected 1 or more")
+        if self.highpass_hz < 0:
+            raise ValueError(f"highpass_hz = {self.highpass_hz}: expected a frequency, or 0 for no high-pass")
+
+
+class LiveStream:
+    """A stream with everything open. `run` it in the thread that claimed real time; `close` it in the same one.
+
+    manifest: of the wanted model; live: whether time presses; delay: samples from microphone to loudspeaker channels,
+    without those that wait in devices; refused: what the machine did not give of `config.realtime`, a line each.
+    """
+
+    def __init__(self, config: StreamConfig) -> None:
+        self.config = config
+        self._reopening: list[ReopeningCapture | ReopeningPlayback] = []
+        with ExitStack() as opened:
+            bundles = [read_bundle(find_model(name)) for name in config.models]
+            manifests = [bundle.manifest for bundle in bundles]
+            m = self.manifest = manifests[0]
+            check_models(manifests, config.array)
+            self.live = config.paced or self._place(config.capture, 1, 2).kind == "device"
+            mics = m.mics if config.array is None else config.array.mics
+            reference = 0 if config.array is None else config.array.reference
+            hop = 1 if config.beam is None else stft_for(m.sample_rate).hop
+            block = math.lcm(hop, *(one.block for one in manifests))
+            engines = [self._engine(opened, bundle, mics, block, reference) for bundle in bundles]
+            if config.beam is not None and config.array is not None:
+                engines[0] = self._beam(bundles[0], config.beam, config.array, block)
+            engines.append(Bypass(mics, m.sources, block, reference))
+            ladder = Ladder(engines, LadderConfig.for_blocks(block, m.sample_rate))
+            channels = config.channels or m.sources
+            self.metrics = Metrics(mics, channels, m.sample_rate, block, rungs=ladder.names)
+            budget_s = None if self.live else UNHURRIED_S
+            guard = Guard(ladder, self.metrics, m.sample_rate, config.period, reference, budget_s)
+            self.taps = taps(mics, channels, m.sample_rate) if config.listen else None
+            highpass = HighPass(mics, m.sample_rate, config.highpass_hz) if config.highpass_hz else None
+            mix = Mix(m.sources, channels, m.sample_rate, guard.delay, config.mix)
+            limiter = Limiter(channels, m.sample_rate, config.limiter)
+            self.chain = LiveChain(highpass, guard, mix, limiter, self.metrics, config.period, reference, self.taps)
+            # Before there are devices: locking memory takes a second or two, in which they would run over.
+            self.refused = claim(config.realtime) if self.live and config.realtime else []
+            self.playback = self._playback(channels)
+            opened.callback(self.playback.close)
+            self.feed = self._feed()
+            self.capture = self._capture()
+            opened.callback(self.capture.close)
+            self._opened = opened.pop_all()
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Until a recording ends or `stop` says so."""
+
+        def turn() -> bool:
+            self.metrics.reopened = sum(device.reopened for device in self._reopening)
+            return stop()
+
+        Loop(self.capture, self.chain, self.feed, self.metrics).run(turn)
+
+    @property
+    def delay(self) -> int:
+        return self.chain.delay + self.feed.delay
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._opened.close()
+
+    def _engine(self, opened: ExitStack, bundle: Bundle, mics: int, block: int, reference: int) -> Engine:
+        backend = self.config.backend
+        if self.config.isolate:
+            isolation = IsolationConfig(realtime=self.config.realtime if self.live else None)
+            engine: Engine = Isolated(bundle, mics, block=block, reference=reference, backend=backend, config=isolation)
+        else:
+            engine = model_engine(Separator(bundle, backend), mics, block=block, reference=reference)
+        opened.callback(engine.close)
+        return engine
+
+    def _beam(self, bundle: Bundle, beam: BeamConfig, array: MicArray, block: int) -> Engine:
+        separator = Separator(bundle, self.config.backend)
+        steered = beamformer(
+            separator,
+            separator.sample_rate,
+            array,
+            beam.name,
+            suppression=beam.suppression,
+            azimuths_deg=beam.azimuths_deg,
+            postfilter=PostFilterConfig() if beam.postfilter else None,
+        )
+        name = f"{bundle.manifest.name}+{beam.name}"
+        return Local(name, steered, array.mics, separator.sources, block, array.reference)
+
+    def _capture(self) -> Capture:
+        config, array = self.config, self.config.array
+        channels = self.manifest.mics if array is None else array.capture_channels
+        place = self._place(config.capture, channels, config.periods)
+        selected = None if array is None else array.channels
+
+        def open_it() -> Capture:
+            return open_capture(place, selected)
+
+        if place.kind != "device":
+            return open_it()
+        capture = ReopeningCapture(open_it)
+        self._reopening.append(capture)
+        if not config.read_ahead:
+            return capture
+        return BufferedCapture(capture, prepare=lambda: follow(config.realtime))
+
+    def _playback(self, channels: int) -> Playback:
+        config = self.config
+        place = self._place(config.playback, channels, max(config.periods, config.queue + 4))
+        if same_file(config.capture, config.playback):
+            raise EdgeError(f"{config.playback}: read and written at once; choose another file for --playback")
+        return (
+            ReopeningPlayback(lambda: open_playback(place, config.queue))
+            if place.kind == "device"
+            else (open_playback(place, config.queue))
+        )
+
+    def _feed(self) -> Feed:
+        config = self.config
+        if not self.playback.buffer:
+            return Feed(self.playback, self.metrics)
+        queue = config.queue * config.period
+        one_clock = config.one_clock
+        if one_clock is None:
+            one_clock = not self.live or card_of(config.capture) == card_of(config.playback)
+        drift = None
+        if not one_clock:
+            drift = DriftResampler(self.playback.channels, self.manifest.sample_rate, queue, config.period)
+        return Feed(self.playback, self.metrics, queue + 2 * config.period, drift)
+
+    def _place(self, name: str, channels: int, periods: int) -> Place:
+        config = self.config
+        rate = self.manifest.sample_rate
+        return Place(name, rate, channels, config.format, config.period, periods, config.paced)
+
+
+def check_models(manifests: Sequence[Manifest], array: MicArray | None) -> None:
+    """`EdgeError` for models that cannot take turns, or hear another array."""
+    first = manifests[0]
+    mics = first.mics if array is None else array.mics
+    for m in manifests:
+        if m.mics not in (1, mics):
+            has = f"{first.name} takes {mics}" if array is None else f"{array.name} has {mics}"
+            raise ArrayError(f"{m.name} takes {m.mics} microphones, {has}; choose another model or --array")
+        if (m.sources, m.sample_rate) != (first.sources, first.sample_rate):
+            raise EdgeError(
+                f"{m.name} gives {m.sources} sources at {m.sample_rate} Hz, {first.name} {first.sources} at "
+                f"{first.sample_rate}; a smaller model must give the same"
+            )

@@ -1,0 +1,176 @@
+"""`edge-sdk run`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk import beam_options
+from edge_sdk.errors import EdgeError
+from edge_sdk.live.presets import PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_sdk.live.stream import LiveStream, StreamConfig
+
+FORMATS = ("S16_LE", "S24_LE", "S24_3LE", "S32_LE", "FLOAT_LE")
+PRIORITY = 60
+
+
+def register(commands: Any) -> None:
+    """Add `run`."""
+    run = commands.add_parser("run", help="separate live: from a microphone array to a loudspeaker, until stopped")
+    run.add_argument(
+        "--preset", choices=tuple(PRESETS), help="; ".join(f"{k}: {p.purpose}" for k, p in PRESETS.items())
+    )
+    run.add_argument("--model", metavar="NAME", help="a shipped model or a bundle (default: the preset's)")
+    run.add_argument(
+        "--smaller", metavar="NAME", action="append", default=[], help="model for when that is too slow (several times)"
+    )
+    run.add_argument("--isolate", action="store_true", help="run models in processes of their own, which may crash")
+    run.add_argument("--backend", default="auto", help="auto, ai-edge-litert, tflite-runtime or tensorflow")
+
+    sound = run.add_argument_group("sound", "devices of ALSA (edge-sdk devices), files (.wav, .raw), or - for pipes")
+    sound.add_argument("--capture", required=True, metavar="DEVICE", help="where the microphones are")
+    sound.add_argument("--playback", required=True, metavar="DEVICE", help="where the sources go")
+    sound.add_argument("--channels", type=int, metavar="N", help="of the playback (default: one for each source)")
+    sound.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=f"of samples (default: {FORMATS[0]})")
+    sound.add_argument("--period", type=int, metavar="N", help="samples at once (default: the preset's)")
+    sound.add_argument("--queue", type=int, metavar="N", help="periods that wait in the playback device")
+    sound.add_argument(
+        "--one-clock",
+        action=argparse.BooleanOptionalAction,
+        help="capture and playback count the same seconds (default: if they are one card); resamples where they do not",
+    )
+    sound.add_argument("--paced", action="store_true", help="let a file take as long as it sounds")
+
+    beam_options.add_beam(run)
+    heard = run.add_argument_group("what is heard")
+    heard.add_argument("--wet", type=float, default=1.0, metavar="SHARE", help="of the sources; the rest is microphone")
+    heard.add_argument("--gain", type=float, default=0.0, metavar="DB", help="of all of it (default: 0)")
+    heard.add_argument("--ceiling", type=float, metavar="DB", help="of the limiter, below full scale (default: -6)")
+    heard.add_argument("--high-pass", type=float, metavar="HZ", help="cut-off, 0 for none (default: 30)")
+
+    machine = run.add_argument_group("machine")
+    machine.add_argument(
+        "--priority", type=int, default=PRIORITY, metavar="N", help=f"real-time, 0 for none (default: {PRIORITY})"
+    )
+    machine.add_argument("--cpu", type=int, action="append", default=[], metavar="N", help="core to run on")
+
+    seen = run.add_argument_group("what is seen")
+    seen.add_argument("--json", action="store_true", help="print a line of JSON once a second")
+    seen.add_argument("--quiet", action="store_true", help="show nothing while it runs")
+    seen.add_argument(
+        "--http", type=address, metavar="PORT", help="serve a page with meters and sound (PORT or HOST:PORT)"
+    )
+    seen.add_argument("--prometheus", type=address, metavar="PORT", help="serve /metrics alone (PORT or HOST:PORT)")
+    run.add_argument("--seconds", type=float, metavar="S", help="stop after so long")
+    run.set_defaults(run=run_live)
+
+
+def run_live(args: argparse.Namespace) -> int:
+    from edge_sdk.live.log_limit import limited_log
+    from edge_sdk.live.stream import LiveStream
+
+    stop = threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(limited_log())
+        try:
+            stream = LiveStream(stream_config(args))
+        except ValueError as error:
+            raise EdgeError(f"not run ({error}); see edge-sdk run --help") from error
+        stack.callback(stream.close)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, lambda *_: stop.set()))
+        for line in stream.refused:
+            print(f"edge-sdk: {line}; goes on without (edge-sdk doctor says how to allow it)", file=sys.stderr)
+        stack.enter_context(reporting(args, stream))
+        end = math.inf if args.seconds is None else args.seconds * stream.manifest.sample_rate
+        stream.run(lambda: stop.is_set() or stream.metrics.processed >= end)
+    return 0
+
+
+def stream_config(args: argparse.Namespace) -> StreamConfig:
+    """What the options ask for; `EdgeError` for options that do not go together, `ValueError` for values that no part
+    of a stream takes."""
+    from edge_sdk.audio.arrays import load_array
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
+    from edge_sdk.live.highpass import CUTOFF_HZ
+    from edge_sdk.live.limiter import LimiterConfig
+    from edge_sdk.live.mix import MixConfig
+    from edge_sdk.live.realtime import RealtimeConfig
+    from edge_sdk.live.stream import BeamConfig, StreamConfig
+
+    beam_options.check_beam(args, array_alone=True)
+    if args.json and args.playback == "-":
+        raise EdgeError("--json and --playback - both want standard output; write the sound to a file or a device")
+    preset = PRESETS[args.preset or "speaker"]
+    models = (args.model or preset.model, *args.smaller)
+    beam = None if args.beam is None else BeamConfig(args.beam, args.suppression, args.azimuth, args.postfilter)
+    return StreamConfig(
+        models,
+        args.capture,
+        args.playback,
+        array=None if args.array is None else load_array(args.array),
+        beam=beam,
+        channels=args.channels,
+        format=args.format,
+        period=args.period or preset.period(read_bundle(find_model(models[0])).manifest.sample_rate),
+        queue=args.queue or preset.queue,
+        periods=preset.periods,
+        one_clock=args.one_clock,
+        paced=args.paced,
+        read_ahead=preset.read_ahead,
+        isolate=args.isolate,
+        highpass_hz=CUTOFF_HZ if args.high_pass is None else args.high_pass,
+        mix=MixConfig(args.wet, args.gain),
+        limiter=LimiterConfig() if args.ceiling is None else LimiterConfig(args.ceiling),
+        backend=args.backend,
+        listen=args.http is not None,
+        realtime=RealtimeConfig(args.priority, tuple(args.cpu)),
+    )
+
+
+@contextmanager
+def reporting(args: argparse.Namespace, stream: LiveStream) -> Iterator[None]:
+    """Everybody who wants to know is told, in a thread, as long as this lasts."""
+    from edge_sdk.live.notify import service_manager
+    from edge_sdk.live.reports import JsonLines, Reporter
+    from edge_sdk.live.server import LocalServer
+    from edge_sdk.live.view import terminal_view
+    from edge_sdk.live.web import metrics_routes, page_routes
+
+    reporter = Reporter(stream.metrics)
+    with ExitStack() as stack:
+        if args.json:
+            reporter.every(1.0, JsonLines(sys.stdout))
+        elif not args.quiet:
+            reporter.every(*stack.enter_context(terminal_view(sys.stderr)))
+        if (manager := service_manager()) is not None:
+            reporter.every(manager.interval_s, manager)
+            stack.callback(manager.close)
+            stack.callback(manager.stopping)
+        if stream.taps is not None:
+            routes = page_routes(lambda: reporter.latest, *stream.taps, stream.manifest.sample_rate)
+            server = stack.enter_context(LocalServer(args.http[0], args.http[1], routes))
+            print(f"edge-sdk: {server.url}", file=sys.stderr)
+        if args.prometheus is not None:
+            routes = metrics_routes(lambda: reporter.latest)
+            server = stack.enter_context(LocalServer(args.prometheus[0], args.prometheus[1], routes))
+            print(f"edge-sdk: {server.url}metrics", file=sys.stderr)
+        stack.enter_context(reporter)
+        yield
+
+
+def address(text: str) -> tuple[str, int]:
+    """Where a server listens."""
+    from edge_sdk.live.server import listen_address
+
+    return listen_address(text)

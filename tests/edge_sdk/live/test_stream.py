@@ -1,0 +1,187 @@
+"""A whole stream from file to file: what leaves is what the model gives, as late as declared, at any period."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge_sdk import Separator
+from edge_sdk.audio.arrays import load_array
+from edge_sdk.cli import main
+from edge_sdk.errors import EdgeError
+from edge_sdk.live.limiter import LimiterConfig
+from edge_sdk.live.stream import BeamConfig, LiveStream, StreamConfig
+from tests.models.recordings import voice
+
+RATE = 16_000
+PERIODS = [64, 128, 160, 256, 441, 1024]
+PLAIN = {"highpass_hz": 0.0, "limiter": LimiterConfig(ceiling_db=0.0)}
+
+
+def mixture(seconds: float = 1.5, mics: int = 1) -> np.ndarray:
+    """Voices in noise, another in each microphone, as a sound card gives them: 16-bit numbers."""
+    rng = np.random.default_rng(mics)
+    x = np.stack([0.3 * np.resize(voice(m), round(seconds * RATE)) for m in range(mics)])
+    x += 0.02 * rng.standard_normal(x.shape)
+    return (np.round(x * 2**15) / 2**15).astype(np.float32)
+
+
+def written(path: Path, x: np.ndarray, subtype: str = "PCM_16") -> Path:
+    soundfile.write(path, x.T, RATE, subtype)
+    return path
+
+
+def streamed(config: StreamConfig) -> tuple[np.ndarray, LiveStream]:
+    """What the stream wrote, `[channels, n]`, and the stream, closed."""
+    stream = LiveStream(config)
+    try:
+        stream.run(lambda: False)
+    finally:
+        stream.close()
+    samples, _ = soundfile.read(config.playback, dtype="float32", always_2d=True)
+    return samples.T, stream
+
+
+@pytest.mark.parametrize(("period", "isolate"), [*((period, False) for period in PERIODS), (64, True), (441, True)])
+def test_a_stream_gives_what_the_separator_gives_of_the_file(tmp_path: Path, period: int, isolate: bool) -> None:
+    """To the last bit, at every period, and as late as declared."""
+    x = mixture()
+    source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
+    config = StreamConfig(
+        ("enhance-mono",), str(source), str(target), period=period, format="FLOAT_LE", isolate=isolate, **PLAIN
+    )
+    y, stream = streamed(config)
+    assert y.shape == (1, x.shape[1] + stream.delay)
+    np.testing.assert_array_equal(y[:, stream.delay :], Separator.open("enhance-mono").separate(x))
+    assert stream.metrics.captured == stream.metrics.processed == x.shape[1] and stream.metrics.lost == 0
+    assert not any(stream.metrics.fallbacks.values())
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_an_array_of_six_is_heard_channel_by_channel(tmp_path: Path, period: int) -> None:
+    """A model for one microphone hears the reference of the array, on whatever channel of the capture it comes."""
+    array = load_array("respeaker-usb-v2")
+    x = mixture(1.0, array.capture_channels)
+    source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
+    config = StreamConfig(("enhance-mono",), str(source), str(target), array=array, period=period, **PLAIN)
+    y, stream = streamed(config)
+    want = Separator.open("enhance-mono").separate(x[array.channels[array.reference]])
+    # The last bit of 16, and half of one that rounding adds.
+    np.testing.assert_allclose(y[:, stream.delay :], want, rtol=0, atol=0.51 / 2**15)
+
+
+def test_a_beam_steered_by_the_model_gives_what_it_gives_of_the_file(tmp_path: Path) -> None:
+    from edge_sdk.beamforming.named import beamformer
+
+    array = load_array("respeaker-usb-v2")
+    x = mixture(1.0, array.capture_channels)
+    source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
+    config = StreamConfig(
+        ("enhance-mono",),
+        str(source),
+        str(target),
+        array=array,
+        beam=BeamConfig("mwf", suppression=0.7),
+        format="FLOAT_LE",
+        **PLAIN,
+    )
+    y, stream = streamed(config)
+    steered = beamformer(Separator.open("enhance-mono"), RATE, array, "mwf", suppression=0.7)
+    want = steered.separate(x[list(array.channels)])
+    # Covariances summed in other blocks: float32 rounding, through an inversion.
+    np.testing.assert_allclose(y[:, stream.delay :], want, rtol=0, atol=1e-4)
+    assert stream.metrics.rungs == ("enhance-mono+mwf", "bypass")
+
+
+def test_the_ceiling_holds_whatever_the_gain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = written(tmp_path / "in.wav", mixture()), tmp_path / "out.wav"
+    options = ["--capture", str(source), "--playback", str(target), "--gain", "30", "--ceiling", "-12", "--quiet"]
+    assert main(["run", *options, "--format", "FLOAT_LE", "--priority", "0"]) == 0
+    y, _ = soundfile.read(target, dtype="float32")
+    assert np.abs(y).max() == np.float32(10 ** (-12 / 20))
+
+
+def test_a_pipe_is_a_microphone_and_a_loudspeaker(tmp_path: Path) -> None:
+    """Raw samples in at standard input, raw samples out at standard output, nothing else on it."""
+    x = mixture()
+    command = [sys.executable, "-m", "edge_sdk.cli", "run", "--capture", "-", "--playback", "-", "--quiet"]
+    command += ["--priority", "0", "--high-pass", "0", "--ceiling", "0"]
+    done = subprocess.run(command, input=(x[0] * 2**15).astype("<i2").tobytes(), capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    y = np.frombuffer(done.stdout, "<i2") / 2**15
+    delay = len(y) - x.shape[1]
+    want = Separator.open("enhance-mono").separate(x)[0]
+    np.testing.assert_allclose(y[delay:], want, rtol=0, atol=0.51 / 2**15)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_fades_out_and_leaves_a_whole_file(tmp_path: Path, number: int) -> None:
+    source, target = written(tmp_path / "in.wav", mixture(20.0)), tmp_path / "out.wav"
+    command = [sys.executable, "-m", "edge_sdk.cli", "run", "--capture", str(source), "--playback", str(target)]
+    process = subprocess.Popen([*command, "--paced", "--json", "--priority", "0"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["stream"]["processed"] < RATE // 2:
+        pass
+    process.send_signal(number)
+    began = time.monotonic()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert time.monotonic() - began < 10, "a second on an idle machine; this one may be busy"
+    y, rate = soundfile.read(target)
+    assert rate == RATE and RATE // 2 <= len(y) < 20 * RATE
+    assert abs(y[-1]) < 1e-3 < np.abs(y).max()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "enhance-mno"], "unknown model 'enhance-mno'; did you mean enhance-mono"),
+        (["--smaller", "enhance-hearing-aid", "--array", "nowhere"], "unknown array 'nowhere'"),
+        (["--suppression", "0.5"], "--suppression is for a spatial filter; choose one with --beam"),
+        (["--beam", "mwf"], "--beam mwf needs to know the microphones; give --array NAME"),
+        (["--wet", "1.5"], "wet = 1.5: expected 0 to 1"),
+        (["--ceiling", "3"], "ceiling_db = 3.0: expected -60 to 0"),
+        (["--period", "-1"], "period = -1"),
+        (["--high-pass", "9000"], "cutoff_hz = 9000.0: expected more than 0 and less than half of 16000 Hz"),
+        (["--channels", "-2"], "channels = -2: expected 1 or more"),
+        (["--array", "respeaker-usb-v2"], "1 channels, the microphones are on [1, 2, 3, 4]; wrong --array?"),
+        (["--priority", "100"], "priority = 100: expected 1 to 99"),
+        (["--playback", "SOURCE"], "read and written at once; choose another file for --playback"),
+        (["--playback", "-", "--json"], "--json and --playback - both want standard output"),
+        (["--capture", "/nowhere/in.wav"], "/nowhere/in.wav: not a readable sound file"),
+        (["--playback", "/nowhere/out.wav"], "/nowhere/out.wav"),
+        (["--playback", "out.flac"], "a stream is written as .wav, or as .raw"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    source = written(tmp_path / "in.wav", mixture(0.1))
+    options = [str(source) if option == "SOURCE" else option for option in options]
+    places = ["--capture", str(source), "--playback", str(tmp_path / "out.wav"), "--quiet"]
+    assert main(["run", *places, *options]) == 1
+    shown = capsys.readouterr().err
+    assert said in shown and len(shown.strip().splitlines()) == 1, shown
+
+
+def test_a_recording_of_another_rate_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", np.zeros(441), 44_100)
+    with pytest.raises(EdgeError, match="44100 Hz, the model wants 16000"):
+        LiveStream(StreamConfig(("enhance-mono",), str(tmp_path / "in.wav"), str(tmp_path / "out.wav")))
+
+
+def test_what_was_opened_before_a_failure_is_closed(tmp_path: Path) -> None:
+    open_before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(EdgeError):
+            LiveStream(
+                StreamConfig(("enhance-mono",), str(tmp_path / "no.wav"), str(tmp_path / "out.wav"), isolate=True)
+            )
+    assert len(os.listdir("/proc/self/fd")) == open_before
