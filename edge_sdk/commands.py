@@ -10,7 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import arrays_command, beam_options, latency_command, localize_command, run_command
+from edge_sdk import (
+    arrays_command,
+    beam_options,
+    devices_command,
+    latency_command,
+    localize_command,
+    run_command,
+    service_command,
+)
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -49,6 +57,8 @@ def register(commands: Any) -> None:
     latency_command.register(commands)
     localize_command.register(commands)
     run_command.register(commands)
+    devices_command.register(commands)
+    service_command.register(commands)
 
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:

@@ -32,6 +32,13 @@ def register(commands: Any) -> None:
     )
     live.add_argument("--period", type=frames, metavar="N", help="samples that the sound card gives at once")
     live.add_argument("--queue", type=frames, metavar="N", help="periods that wait in the playback device")
+    live.add_argument("--measure", action="store_true", help="send clicks through a stream whose ends are joined")
+    live.add_argument("--capture", metavar="DEVICE", help="of --measure, as for edge-sdk run")
+    live.add_argument(
+        "--playback", metavar="DEVICE", help="of --measure, joined to the capture by a cable or a loopback"
+    )
+    live.add_argument("--array", metavar="NAME", help="of --measure, the microphones of the capture")
+    live.add_argument("--channels", type=frames, metavar="N", help="of --measure, those of the playback")
     latency.add_argument("--json", action="store_true", help="print the parts as JSON")
     latency.set_defaults(run=run_latency, finders=())
 
@@ -44,6 +51,8 @@ def run_latency(args: argparse.Namespace) -> int:
         if args.preset is None:
             raise EdgeError("no model given: expected one, or --preset, which has its own")
         args.model = PRESETS[args.preset].model
+    if args.measure:
+        return run_measure(args)
     if live:
         rate_hz, parts = of_stream(args)
         return show(
@@ -78,6 +87,46 @@ def of_stream(args: argparse.Namespace) -> tuple[int, tuple[LatencyPart, ...]]:
     preset = PRESETS[args.preset or "speaker"]
     period = args.period or preset.period(m.sample_rate)
     return m.sample_rate, stream_latency(m, period, period * (args.queue or preset.queue))
+
+
+def run_measure(args: argparse.Namespace) -> int:
+    from edge_sdk.audio.arrays import load_array
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
+    from edge_sdk.live.realtime import RealtimeConfig
+    from edge_sdk.live.roundtrip import measure
+    from edge_sdk.live.stream import StreamConfig
+
+    if args.capture is None or args.playback is None:
+        raise EdgeError("--measure needs the devices: give --capture and --playback, joined by a cable or a loopback")
+    preset = PRESETS[args.preset or "speaker"]
+    rate_hz = read_bundle(find_model(args.model)).manifest.sample_rate
+    found = measure(
+        StreamConfig(
+            (args.model,),
+            args.capture,
+            args.playback,
+            array=None if args.array is None else load_array(args.array),
+            channels=args.channels,
+            period=args.period or preset.period(rate_hz),
+            queue=args.queue or preset.queue,
+            periods=preset.periods,
+            realtime=RealtimeConfig(),
+        )
+    )
+    computed, stream = sum(part.samples for part in found.computed), found.total - found.beyond
+
+    def ms(samples: int) -> float:
+        return round(1e3 * samples / rate_hz, 3)
+
+    if args.json:
+        plain = {"computed_ms": ms(computed), "measured_ms": ms(stream), "devices_ms": ms(found.beyond)}
+        print(json.dumps({"model": args.model, **plain, "clicks_ms": [ms(click) for click in found.clicks]}))
+        return 0
+    print(f"{args.model}: {ms(stream)} ms measured, {ms(computed)} ms computed, from microphone to loudspeaker")
+    print(f"{ms(found.beyond)} ms more in the devices: converters, or buffers of a sound server")
+    print(f"{len(found.clicks)} clicks took {ms(min(found.clicks))} to {ms(max(found.clicks))} ms all in all")
+    return 0
 
 
 def of_bundle(args: argparse.Namespace) -> tuple[int, tuple[LatencyPart, ...]]:

@@ -7,6 +7,7 @@ its own (ALSA_CONFIG_PATH) and ends with the test.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -112,7 +113,8 @@ def running(command: list[str], home: Path, variables: Mapping[str, str], answer
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     log = (home / "log").open("wb")
-    process = subprocess.Popen(command, env={**os.environ, "HOME": str(home)}, stdout=log, stderr=log)
+    env = {**os.environ, "HOME": str(home)}
+    process = subprocess.Popen(command, env=env, stdout=log, stderr=log, preexec_fn=end_with_the_test)
     try:
         give_up_s = time.monotonic() + START_S
         while subprocess.run(answers, capture_output=True).returncode:
@@ -134,3 +136,9 @@ def running(command: list[str], home: Path, variables: Mapping[str, str], answer
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def end_with_the_test() -> None:
+    """Run in the server before it starts: should the test be killed, the server is, too."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

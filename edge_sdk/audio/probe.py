@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_sdk.audio.alsa import PcmConfig, open_pcm
+from edge_sdk.audio.alsa_device import PcmConfig, open_pcm
 from edge_sdk.audio.cards import sound_cards, stable_name
 from edge_sdk.audio.formats import SAMPLE_BYTES
 

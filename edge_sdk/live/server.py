@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or not own_name(hosts[0]):
             self.answer("text/plain", b"403: this server answers to its address and to localhost\n", 403)
-        elif (route := self.server.routes.get(urlsplit(self.path).path)) is None:
+        elif (route := self.server.routes.get(self.path.partition("?")[0])) is None:
             self.answer("text/plain", b"404: nothing here\n", 404)
         else:
             route(self)

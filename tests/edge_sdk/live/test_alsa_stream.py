@@ -1,5 +1,9 @@
 """Live streams on sound servers that run for the test, through ALSA, in real time."""
 
+import json
+import math
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +18,15 @@ from edge_sdk import Separator
 from edge_sdk.audio.alsa import AlsaPlayback, PcmConfig
 from edge_sdk.audio.arrays import load_array
 from edge_sdk.audio.pcm import Capture
+from edge_sdk.errors import AudioError
 from edge_sdk.live import stream as stream_module
 from edge_sdk.live.places import Place, open_capture
+from edge_sdk.live.roundtrip import measure
 from edge_sdk.live.stream import LiveStream, StreamConfig
 from tests.edge_sdk.live.test_stream import PERIODS, PLAIN, RATE, mixture
 from tests.virtual_audio import Server, pulseaudio
 
-ARRAY = load_array("respeaker-usb-v2")
+ARRAY, PAIR = load_array("respeaker-usb-v2"), load_array("hearing-aid-pair")
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +132,30 @@ def test_from_device_to_device_every_sample_is_played_or_counted(
     assert m.captured + m.lost == m.processed == m.played + m.dropped - m.inserted
     assert m.blocks == m.processed // 64 and m.played > RATE // 4
     assert stream.feed.delay == (0 if one_clock else 16)
+
+
+def test_clicks_take_as_long_as_computed() -> None:
+    """Through the stream, out of a loudspeaker and back, less what the sound server adds of its own: within a period.
+
+    The best of three measurements, since a busy machine stops servers and streams for longer than any of them has in
+    hand. With a larger queue than a hearing aid has, for the same reason.
+    """
+    command = [sys.executable, "-m", "edge_sdk.cli", "latency", "enhance-hearing-aid", "--measure", "--json"]
+    command += ["--capture", "speaker_tap", "--playback", "speaker", "--channels", "2", "--array", PAIR.name]
+    off_ms = []
+    with pulseaudio(mics=2, speakers=2):
+        while len(off_ms) < 3 and not any(off <= 8.0 for off in off_ms):
+            done = subprocess.run([*command, "--period", "128", "--queue", "10"], capture_output=True, text=True)
+            found = json.loads(done.stdout) if done.returncode == 0 else {"measured_ms": math.inf, "computed_ms": 0.0}
+            off_ms.append(abs(found["measured_ms"] - found["computed_ms"]))
+    assert min(off_ms) <= 8.0, f"a period; {off_ms}, {done.stderr}"
+    assert len(found["clicks_ms"]) >= 4
+
+
+def test_devices_that_are_not_joined_are_found_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_sdk.live.roundtrip.CLICKS", 2)
+    with pytest.raises(AudioError, match="0 of 2 clicks came back from speaker to mics; join them by a cable"):
+        measure(StreamConfig(("enhance-mono",), "mics", "speaker", array=ARRAY))
 
 
 def test_a_server_that_ends_and_starts_again_is_found_again_and_time_goes_on(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_what_is_no_sound_is_silence_and_leaves_no_trace(broken: float) -> None:
 
 
 def test_after_sound_comes_true_silence() -> None:
-    """Fault: arithmetic with numbers below the normal ones, come in or left by a filter that decays, takes far longer."""
+    """Fault: arithmetic with numbers below the normal ones, from outside or left in a filter, takes far longer."""
     highpass = HighPass(1, RATE)
     filtered(highpass, noise(RATE, 1))
     y = filtered(highpass, np.zeros((1, 4 * RATE), np.float32))

@@ -39,7 +39,7 @@ def shouts(samples: int, channels: int = 2, seed: int = 0) -> np.ndarray:
     return (10 ** (levels / 20) * rng.standard_normal((channels, samples))).astype(np.float32)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     x=arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=ANY_FLOAT),
     ceiling_db=st.floats(-60, 0),
@@ -54,7 +54,7 @@ def test_whatever_comes_in_nothing_leaves_above_the_ceiling(x: np.ndarray, ceili
     assert limiter.repaired == 3 * np.count_nonzero(~np.isfinite(x))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sizes=st.lists(st.integers(1, 1500), min_size=1, max_size=8), seed=st.integers(0, 1000))
 def test_output_does_not_depend_on_where_the_stream_is_cut(sizes: list[int], seed: int) -> None:
     x = shouts(4000, seed=seed)
