@@ -52,6 +52,7 @@ class Figures:
     latency_ms: float
     p50_us: float
     p99_us: float
+    p999_us: float
     worst_us: float
     host_share: float  # of the time of a block, what is spent outside the interpreter
     real_time_factor: float
@@ -95,7 +96,7 @@ def measure(bundle: Bundle, path: Path, backend: str, threads: int, seconds: flo
         begin = time.perf_counter()
         separator.process(noise)
         times_s[number] = time.perf_counter() - begin
-    p50, p99 = np.percentile(times_s, [50, 99])
+    p50, p99, p999 = np.percentile(times_s, [50, 99, 99.9])
     start = fresh_start(path, backend, threads)
     return Figures(
         model=m.name,
@@ -110,6 +111,7 @@ def measure(bundle: Bundle, path: Path, backend: str, threads: int, seconds: flo
         latency_ms=1e3 * m.latency / m.sample_rate,
         p50_us=1e6 * float(p50),
         p99_us=1e6 * float(p99),
+        p999_us=1e6 * float(p999),
         worst_us=1e6 * float(times_s.max()),
         host_share=1 - inside.total_s / float(times_s.sum()),
         real_time_factor=float(times_s.mean()) / block_s,

@@ -156,7 +156,8 @@ def run_bench(args: argparse.Namespace) -> int:
     pace = "as a sound card would" if figures.paced else "without rest (--paced is nearer to life)"
     print(f"{figures.model} ({figures.recipe}) on {figures.backend}, {figures.threads} thread(s), {pace}")
     print(f"{figures.machine}, {figures.cpu}")
-    print(f"time per block of {figures.block_ms:g} ms: p50 {figures.p50_us:.0f} us, p99 {figures.p99_us:.0f} us")
+    times = f"p50 {figures.p50_us:.0f} us, p99 {figures.p99_us:.0f} us, p99.9 {figures.p999_us:.0f} us"
+    print(f"time per block of {figures.block_ms:g} ms: {times}")
     print(f"real-time factor {figures.real_time_factor:.3f}, host share {100 * figures.host_share:.0f} %")
     print(f"resident memory {figures.resident_mb:.0f} MB")
     print(f"import {figures.import_s:.3f} s, open {figures.open_s:.3f} s; latency {figures.latency_ms:g} ms")

@@ -86,6 +86,16 @@ install_pesq() {
     fi
 }
 
+# What is built from source on most machines, where a compiler and its headers are there.
+install_alsa() {
+    if command -v "${CC:-cc}" >/dev/null && [ -e /usr/include/alsa/asoundlib.h ]; then
+        pip install "$(grep -o -m 1 'pyalsaaudio>=[0-9.]*' pyproject.toml)"
+    else
+        echo "edge-sdk: no pyalsaaudio, so the tests on sound cards are skipped; for it run:" \
+            "apt-get install build-essential libasound2-dev, and remove $venv" >&2
+    fi
+}
+
 start=$SECONDS
 make_venv
 echo "edge-sdk: installing .[$extras] into $venv" >&2
@@ -96,5 +106,6 @@ rm -rf build # what an older version left there would be packed again
 pip install ${editable:+"$editable"} ".[$extras]"
 if has_extra dev; then
     install_pesq
+    install_alsa
 fi
 echo "edge-sdk: $venv is ready after $((SECONDS - start)) s, $(du -sm "$venv" | cut -f 1) MiB" >&2
