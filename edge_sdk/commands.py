@@ -14,6 +14,7 @@ from edge_sdk import (
     arrays_command,
     beam_options,
     devices_command,
+    doctor_command,
     latency_command,
     localize_command,
     run_command,
@@ -59,6 +60,7 @@ def register(commands: Any) -> None:
     run_command.register(commands)
     devices_command.register(commands)
     service_command.register(commands)
+    doctor_command.register(commands)
 
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from edge_sdk.live.presets import PRESETS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge_sdk.live.reports import Reporter
     from edge_sdk.live.stream import LiveStream, StreamConfig
 
 FORMATS = ("S16_LE", "S24_LE", "S24_3LE", "S32_LE", "FLOAT_LE")
@@ -76,21 +77,35 @@ def register(commands: Any) -> None:
 
 def run_live(args: argparse.Namespace) -> int:
     from edge_sdk.live.log_limit import limited_log
+    from edge_sdk.live.notify import service_manager
+    from edge_sdk.live.reports import Reporter
     from edge_sdk.live.stream import LiveStream
 
     stop = threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(limited_log())
+        limit = stack.enter_context(limited_log())
         try:
             stream = LiveStream(stream_config(args))
         except ValueError as error:
             raise EdgeError(f"not run ({error}); see edge-sdk run --help") from error
         stack.callback(stream.close)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            stack.callback(signal.signal, number, signal.signal(number, lambda *_: stop.set()))
         for line in stream.refused:
             print(f"edge-sdk: {line}; goes on without (edge-sdk doctor says how to allow it)", file=sys.stderr)
-        stack.enter_context(reporting(args, stream))
+        reporter = Reporter(stream.metrics)
+        reporter.every(30.0, lambda _: limit.overdue())
+        manager = service_manager()
+        if manager is not None:
+            reporter.every(manager.interval_s, manager)
+            stack.callback(manager.close)
+
+        def end_it(*_: object) -> None:
+            stop.set()
+            if manager is not None:
+                manager.stopping()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, end_it))
+        stack.enter_context(reporting(args, stream, reporter))
         end = math.inf if args.seconds is None else args.seconds * stream.manifest.sample_rate
         stream.run(lambda: stop.is_set() or stream.metrics.processed >= end)
     return 0
@@ -139,24 +154,18 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
 
 
 @contextmanager
-def reporting(args: argparse.Namespace, stream: LiveStream) -> Iterator[None]:
+def reporting(args: argparse.Namespace, stream: LiveStream, reporter: Reporter) -> Iterator[None]:
     """Everybody who wants to know is told, in a thread, as long as this lasts."""
-    from edge_sdk.live.notify import service_manager
-    from edge_sdk.live.reports import JsonLines, Reporter
+    from edge_sdk.live.reports import JsonLines
     from edge_sdk.live.server import LocalServer
     from edge_sdk.live.view import terminal_view
     from edge_sdk.live.web import metrics_routes, page_routes
 
-    reporter = Reporter(stream.metrics)
     with ExitStack() as stack:
         if args.json:
             reporter.every(1.0, JsonLines(sys.stdout))
         elif not args.quiet:
             reporter.every(*stack.enter_context(terminal_view(sys.stderr)))
-        if (manager := service_manager()) is not None:
-            reporter.every(manager.interval_s, manager)
-            stack.callback(manager.close)
-            stack.callback(manager.stopping)
         if stream.taps is not None:
             routes = page_routes(lambda: reporter.latest, *stream.taps, stream.manifest.sample_rate)
             server = stack.enter_context(LocalServer(args.http[0], args.http[1], routes))

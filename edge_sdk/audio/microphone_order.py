@@ -92,7 +92,8 @@ def fitting(
         return ()
     same = [np.abs(distances(places, c) - distances(places, best)).max() < SAME_M for c in candidates]
     rivals = errors[~np.array(same)]
-    if not len(rivals) or rivals.min() < CLEAR * max(errors.min(), fits / 4):
+    least = max(errors.min(), fits / 4)  # an error of nearly nothing is no measure for others
+    if not len(rivals) or rivals.min() < CLEAR * least:
         return ()
     moved = {c: sum(m != i for i, m in enumerate(c)) for c, alike in zip(candidates, same, strict=True) if alike}
     return tuple(c for c, count in moved.items() if count == min(moved.values()))

@@ -26,8 +26,9 @@ SILENT_DB = -140.0  # below the last bit of 24
 class MicrophoneLimits:
     """From where on a microphone is faulty.
 
-    dead_db: quieter by so much than the others' median; a broken analogue path still delivers its noise. clipped: share
-    of samples at full scale. offset: mean, of full scale. unequal_db: louder or quieter than the median.
+    dead_db: quieter than the median of all by so much; a broken analogue path still delivers its noise. clipped: share
+    of samples at full scale. offset: mean, of full scale; it must be a tenth of the level, too. unequal_db: louder or
+    quieter than the median by so much.
     """
 
     dead_db: float = 40.0

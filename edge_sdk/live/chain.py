@@ -12,6 +12,7 @@ from edge_sdk.live.highpass import HighPass
 from edge_sdk.live.limiter import Limiter
 from edge_sdk.live.metrics import Metrics
 from edge_sdk.live.mix import Mix
+from edge_sdk.live.stand_in import StandIn
 from edge_sdk.live.tap import Tap
 
 Samples = NDArray[np.float32]
@@ -23,6 +24,7 @@ class LiveChain:
 
     def __init__(
         self,
+        stand_in: StandIn,
         highpass: HighPass | None,
         guard: Guard,
         mix: Mix,
@@ -32,7 +34,7 @@ class LiveChain:
         reference: int = 0,
         taps: tuple[Tap, Tap] | None = None,
     ) -> None:
-        self._highpass, self._guard, self._mix, self._limiter = highpass, guard, mix, limiter
+        self._stand_in, self._highpass, self._guard, self._mix, self._limiter = stand_in, highpass, guard, mix, limiter
         self._metrics, self._reference, self._taps = metrics, reference, taps
         self.channels, self.delay, self.grain = metrics.sources, guard.delay, gcd(guard.block, period)
         self._sources = np.empty((guard.ladder.sources, period), np.float32)
@@ -43,6 +45,7 @@ class LiveChain:
         count = x.shape[1]
         sources, out = self._sources[:, :count], self._out[:, :count]
         self._metrics.observe_in(x)
+        self._stand_in.replace(x)
         if self._highpass is not None:
             self._highpass.filter(x)
         self._guard.process(x, sources)
@@ -54,6 +57,10 @@ class LiveChain:
             self._taps[0].write(x)
             self._taps[1].write(out)
         return out
+
+    def watch(self, x: Samples) -> None:
+        """As `loop.Chain.watch`."""
+        self._stand_in.watch(x)
 
     def reset(self) -> None:
         """As `loop.Chain.reset`."""

@@ -6,17 +6,13 @@ A second worker waits, its model loaded, to take over at the next block; a third
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import select
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +21,14 @@ from edge_sdk.backends import AUTO
 from edge_sdk.contract import Bundle, canonical_json
 from edge_sdk.errors import BackendError
 from edge_sdk.live.engine import Outcome
-from edge_sdk.live.exchange import SLOTS, Exchange, shared_memory
+from edge_sdk.live.exchange import shared_memory
 from edge_sdk.live.realtime import RealtimeConfig
-from edge_sdk.live.worker import LAST_WORDS, Inherited, Order
+from edge_sdk.live.worker import Order
+from edge_sdk.live.worker_process import Worker
 
 log = logging.getLogger(__name__)
 Samples = NDArray[np.float32]
-# No address space for threads that would have nothing to do; no modules from the folder that somebody stands in.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
 LOOK_S = 0.1  # how often a start looks whether it is still wanted
-SELECTABLE = 1024  # descriptors from here on are too large for select(), the only wait with better steps than 1 ms
 
 
 @dataclass(frozen=True)
@@ -56,84 +50,6 @@ class IsolationConfig:
             raise ValueError(f"{self}: expected 0 respawns or more, and some memory")
         if not (self.window_s > 0 and self.start_s > 0):
             raise ValueError(f"{self}: expected times above 0")
-
-
-class Worker:
-    """A process that makes blocks, and what it shares with this one.
-
-    life: readable once the process has ended, whatever ended it. alive: whether it may be asked.
-    """
-
-    def __init__(self, order: Order, model: int, manifest_bytes: int) -> None:
-        self.alive = True
-        blocks = shared_memory(Exchange.size(order.mics, order.sources, order.block), "edge-sdk-blocks")
-        self._todo, self._done = os.eventfd(0, os.EFD_CLOEXEC), os.eventfd(0, os.EFD_CLOEXEC)
-        self.life, theirs = os.pipe()
-        self._waits = [self._done, self.life]
-        self._blocks = Exchange(blocks, order.mics, order.sources, order.block)
-        inherited = Inherited(os.getpid(), model, manifest_bytes, blocks, self._todo, self._done, theirs)
-        try:
-            if max(self._waits) >= SELECTABLE:
-                raise BackendError(f"{max(self._waits)} open files: expected fewer than {SELECTABLE}; close some")
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "edge_sdk.live.worker",
-                    json.dumps(asdict(order)),
-                    json.dumps(asdict(inherited)),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=os.environ | ENVIRONMENT,
-                pass_fds=[model, blocks, self._todo, self._done, theirs],
-            )
-        except BaseException:
-            self._close()
-            raise
-        finally:
-            os.close(blocks)
-            os.close(theirs)
-
-    def ready(self, timeout_s: float) -> bool:
-        """Whether the model is loaded within that time."""
-        ready, _, _ = select.select([self._done], (), (), timeout_s)
-        if ready:
-            os.eventfd_read(self._done)
-        return bool(ready)
-
-    def ask(self, x: Samples, out: Samples, forget: bool, budget_s: float) -> Outcome:
-        """Send a block and wait for its result. One that comes later is nobody's, but the model has heard the block;
-        a worker that does not come back for `SLOTS` blocks is no longer `alive`."""
-        end = time.monotonic() + budget_s
-        blocks, number = self._blocks, self._blocks.sent
-        if number - blocks.done >= SLOTS:
-            self.alive = False
-            return Outcome.DEAD
-        blocks.put(x, forget)
-        os.eventfd_write(self._todo, 1)
-        while blocks.done <= number:
-            ready, _, _ = select.select(self._waits, (), (), max(0.0, end - time.monotonic()))
-            if self._done in ready:
-                os.eventfd_read(self._done)
-            elif ready:
-                self.alive = False
-                return Outcome.DEAD
-            else:
-                return Outcome.LATE
-        return blocks.take(number, out)
-
-    def end(self) -> int | None:
-        """End the process and give everything back; the exit status if it had ended before."""
-        status = self.process.poll()
-        self.process.kill()
-        self.process.wait()
-        self._close()
-        return status
-
-    def _close(self) -> None:
-        for descriptor in (self._todo, self._done, self.life):
-            os.close(descriptor)
 
 
 class Isolated:
@@ -249,7 +165,7 @@ class Isolated:
         losses: deque[float] = deque(maxlen=self.config.respawns + 1)
         while not self._closing:
             while self._lost:
-                self._count(losses, ended_by(self._lost.popleft().end()))
+                self._count(losses, self._lost.popleft().end())
             if not self.quarantined and not self._waiting:
                 try:
                     worker = self._start(model)
@@ -281,12 +197,9 @@ class Isolated:
             raise BackendError(f"{self.name}: no process for it ({error}); run it without isolation") from error
         end = time.monotonic() + self.config.start_s
         while not worker.ready(LOOK_S):
-            status = worker.process.poll()
-            if status is not None or self._closing or time.monotonic() > end:
-                said = "" if status is None else os.read(worker.life, LAST_WORDS).decode(errors="replace")
-                worker.end()
+            if worker.process.poll() is not None or self._closing or time.monotonic() > end:
                 raise BackendError(
-                    f"{self.name}: its process did not start ({said or ended_by(status)}); allow it more than"
+                    f"{self.name}: its process did not start ({worker.end()}); allow it more than"
                     f" {self.config.memory_bytes >> 20} MiB and {self.config.start_s:g} s, or run it without isolation"
                 )
         return worker
@@ -300,15 +213,3 @@ class Isolated:
             log.error(
                 "%s: %d processes lost within %g s, it gets no more", self.name, len(losses), self.config.window_s
             )
-
-
-def ended_by(status: int | None) -> str:
-    """What an exit status says."""
-    if status is None:
-        return "it did not answer"
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"

@@ -67,12 +67,12 @@ def counted(record: logging.LogRecord, left_out: int) -> logging.LogRecord:
 
 @contextmanager
 def limited_log(interval_s: float = INTERVAL_S) -> Iterator[LogLimit]:
-    """Everything that is logged goes through one limit for as long as this lasts."""
+    """What the first handler of all logs writes goes through a limit for as long as this lasts."""
     root = logging.getLogger()
     before = list(root.handlers)
     inner = before[0] if before else logging.StreamHandler()
     limit = LogLimit(inner, interval_s)
-    root.handlers[:] = [limit]
+    root.handlers[:] = [limit, *before[1:]]
     try:
         yield limit
     finally:

@@ -30,6 +30,11 @@ class Chain(Protocol):
         """`[mics, n]` to `[channels, n]`, n up to the period; overwritten by the next."""
         ...
 
+    def watch(self, x: Samples) -> None:
+        """Samples of the microphones as they were captured, before `process` is given them: without what stands for
+        lost ones."""
+        ...
+
     def reset(self) -> None:
         """Be as newly made."""
         ...
@@ -78,6 +83,7 @@ class Loop:
                 self._metrics.overruns += 1
                 self._chain.overrun()
         self._metrics.captured += count
+        self._chain.watch(x)
         short = -count % self._chain.grain
         if short:  # the end of a recording: silence makes it whole
             x = np.pad(x, ((0, 0), (0, short)))

@@ -99,6 +99,9 @@ class Clicks:
         y += past
         return y
 
+    def watch(self, x: Samples) -> None:
+        """Nothing: clicks and silence would look like broken microphones."""
+
     def reset(self) -> None:
         """As `Chain.reset`."""
         self._chain.reset()

@@ -31,6 +31,7 @@ from edge_sdk.live.places import Place, card_of, open_capture, open_playback, sa
 from edge_sdk.live.realtime import RealtimeConfig, claim, follow
 from edge_sdk.live.reopening import ReopeningCapture, ReopeningPlayback
 from edge_sdk.live.ring import BufferedCapture
+from edge_sdk.live.stand_in import StandIn
 from edge_sdk.live.web import taps
 from edge_sdk.separator import Separator
 
@@ -131,7 +132,10 @@ class LiveStream:
             highpass = HighPass(mics, m.sample_rate, config.highpass_hz) if config.highpass_hz else None
             mix = Mix(m.sources, channels, m.sample_rate, guard.delay, config.mix)
             limiter = Limiter(channels, m.sample_rate, config.limiter)
-            self.chain = LiveChain(highpass, guard, mix, limiter, self.metrics, config.period, reference, self.taps)
+            stand_in = StandIn(self.metrics, standing_in(config, m, reference))
+            self.chain = LiveChain(
+                stand_in, highpass, guard, mix, limiter, self.metrics, config.period, reference, self.taps
+            )
             # Before there are devices: locking memory takes a second or two, in which they would run over.
             self.refused = claim(config.realtime) if self.live and config.realtime else []
             self.playback = self._playback(channels)
@@ -242,3 +246,12 @@ def check_models(manifests: Sequence[Manifest], array: MicArray | None) -> None:
                 f"{m.name} gives {m.sources} sources at {m.sample_rate} Hz, {first.name} {first.sources} at "
                 f"{first.sample_rate}; a smaller model must give the same"
             )
+
+
+def standing_in(config: StreamConfig, m: Manifest, reference: int) -> list[int]:
+    """The reference, and the microphones that may take its place, the nearest first: all where one alone is listened
+    to, none where model or filter know places."""
+    if config.array is None or m.mics > 1 or config.beam is not None:
+        return [reference]
+    places = config.array.positions_m
+    return sorted(range(len(places)), key=lambda mic: math.dist(places[mic], places[reference]))

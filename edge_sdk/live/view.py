@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,13 +36,29 @@ def terminal_view(out: TextIO) -> Iterator[tuple[float, Listener]]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield LINE_S, Lines(out)
         return
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live, logged_above(console, out):
 
         def show(report: Report) -> None:
             if writable(out):
                 live.update(Picture(report), refresh=True)
 
         yield LIVE_S, show
+
+
+@contextmanager
+def logged_above(console: Console, out: TextIO) -> Iterator[None]:
+    """What is logged to the terminal meanwhile stands above the picture, and not across it."""
+    from rich.file_proxy import FileProxy
+
+    handlers = [getattr(handler, "inner", handler) for handler in logging.getLogger().handlers]  # of a LogLimit
+    across = [h for h in handlers if isinstance(h, logging.StreamHandler) and h.stream is out]
+    for handler in across:
+        handler.setStream(FileProxy(console, out))
+    try:
+        yield
+    finally:
+        for handler in across:
+            handler.setStream(out)
 
 
 class Lines:

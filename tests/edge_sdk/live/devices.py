@@ -116,7 +116,7 @@ class Through:
 
     def __init__(self, channels: int = 1, delay: int = 0, grain: int = 1) -> None:
         self.channels, self.delay, self.grain = channels, delay, grain
-        self.resets, self.overruns = -1, 0
+        self.resets, self.overruns, self.watched = -1, 0, 0
         self.reset()
 
     def process(self, x: Samples) -> Samples:
@@ -128,6 +128,9 @@ class Through:
     def reset(self) -> None:
         self._line = np.zeros((self.channels, self.delay), np.float32)
         self.resets += 1
+
+    def watch(self, x: Samples) -> None:
+        self.watched += x.shape[1]
 
     def overrun(self) -> None:
         self.overruns += 1

@@ -19,9 +19,10 @@ from edge_sdk.library import find_model
 from edge_sdk.live.engine import Outcome
 from edge_sdk.live.exchange import SLOTS
 from edge_sdk.live.guard import Guard
-from edge_sdk.live.isolation import Isolated, IsolationConfig, ended_by
+from edge_sdk.live.isolation import Isolated, IsolationConfig
 from edge_sdk.live.ladder import Ladder, LadderConfig
 from edge_sdk.live.local import Bypass
+from edge_sdk.live.worker_process import ended_by
 from tests.edge_sdk.live.engines import Clock, metrics, noise
 
 RATE, BLOCK = 16_000, 128
@@ -143,12 +144,13 @@ def test_a_model_that_crashes_again_and_again_gets_no_more_processes(
     guard = Guard(ladder, metrics(block=BLOCK), RATE, BLOCK, budget_s=LONG)
     x = noise(BLOCK)
     out = np.empty_like(x)
-    for _ in range(3):  # the first, the one that waited, and the one that was started for that
+    for _ in range(3):  # the first, the one that waited, and one that may have been started before the second was lost
         until(lambda: one_waits(engine) or engine.quarantined)
         guard.process(x, out)
-        os.kill(engine.pid, signal.SIGKILL)
-        guard.process(x, out)
-    assert engine.quarantined
+        if engine.pid is not None:
+            os.kill(engine.pid, signal.SIGKILL)
+            guard.process(x, out)
+    until(lambda: engine.quarantined)
     for _ in range(10):
         guard.process(x, out)
     assert guard.metrics.rung == 1
@@ -237,7 +239,6 @@ def test_exit_statuses_have_names() -> None:
     assert ended_by(-11) == "SIGSEGV"
     assert ended_by(3) == "exit status 3"
     assert ended_by(-99) == "signal 99"
-    assert ended_by(None) == "it did not answer"
 
 
 @pytest.mark.parametrize("setting", [{"respawns": -1}, {"memory_bytes": 0}, {"window_s": 0}, {"start_s": float("nan")}])

@@ -75,7 +75,8 @@ def test_samples_lost_at_an_overrun_are_silence_of_equal_length(stalls: list[tup
     metrics = live(capture, chain, recorder, stop)
     assert chain.overruns == metrics.overruns == sum(seconds * RATE > 4 * PERIOD for _, seconds in stalls if seconds)
     y = played(recorder)[0, delay:]
-    assert metrics.captured == capture.heard and metrics.captured + metrics.lost == end == len(y)
+    assert chain.watched == metrics.captured == capture.heard, "a monitor sees no silence that stands for lost samples"
+    assert metrics.captured + metrics.lost == end == len(y)
     expected = sample(np.arange(end), 0)
     silent = y == 0
     faded = ~silent & (y != expected)

@@ -75,6 +75,7 @@ def test_known_addresses_are_answered_whatever_the_query(server: LocalServer) ->
         "/..%2f..%2fetc/passwd",
         "//etc/passwd",
         "/%2e%2e/",
+        "//[",
         "/./",
         "/endless/",
         "/%00",

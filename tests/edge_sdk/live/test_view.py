@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +15,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from edge_sdk.live.log_limit import limited_log
 from edge_sdk.live.reports import Report
 from edge_sdk.live.view import LINE_S, LIVE_S, Picture, duration, line, terminal_view
 from tests.edge_sdk.live.reported import busy, quiet
@@ -91,6 +94,14 @@ def test_a_line_holds_the_same_in_ascii() -> None:
         assert part in text, part
 
 
+def shown(terminal: int, last: str) -> str:
+    """What a terminal is sent, up to a word."""
+    seen = ""
+    while last not in seen and select.select([terminal], [], [], 20)[0]:
+        seen += os.read(terminal, 1 << 16).decode()
+    return seen
+
+
 def test_no_terminal_gets_a_line_per_report() -> None:
     out = io.StringIO()
     with terminal_view(out) as (interval_s, listener):
@@ -107,9 +118,31 @@ def test_a_terminal_gets_a_picture_that_replaces_the_one_before() -> None:
         assert interval_s == LIVE_S
         listener(quiet())
         listener(busy())
-        seen = os.read(outer, 1 << 16).decode()
+        seen = shown(outer, "source 2")
     os.close(outer)
-    assert "mic 0" in seen and "\x1b[1A" in seen  # the cursor goes up again
+    first, again, second = seen.partition("\x1b[1A")  # the cursor goes up
+    assert "mic 0" in first and again and "source 2" in second
+
+
+def test_what_is_logged_stands_above_the_picture() -> None:
+    outer, inner = pty.openpty()
+    root = logging.getLogger()
+    before = list(root.handlers)
+    with open(inner, "w", encoding="utf-8") as out:
+        root.handlers[:] = [logging.StreamHandler(out)]
+        try:
+            with limited_log(), terminal_view(out) as (_, listener):
+                listener(quiet())
+                shown(outer, "MB")  # the last line
+                logging.getLogger("x").warning("device [hw:1] is gone")
+                out.flush()
+                seen = shown(outer, "MB")
+            assert root.handlers[0].stream is out  # type: ignore[attr-defined]
+        finally:
+            root.handlers[:] = before
+    os.close(outer)
+    above, said, below = seen.partition("device [hw:1] is gone")
+    assert said and "\x1b[1A" in above and "mic 0" in below
 
 
 def test_a_board_without_rich_gets_lines() -> None:
