@@ -95,7 +95,7 @@ def run_measure(args: argparse.Namespace) -> int:
     from edge_sdk.library import find_model
     from edge_sdk.live.realtime import RealtimeConfig
     from edge_sdk.live.roundtrip import measure
-    from edge_sdk.live.stream import StreamConfig
+    from edge_sdk.live.stream_config import StreamConfig
 
     if args.capture is None or args.playback is None:
         raise EdgeError("--measure needs the devices: give --capture and --playback, joined by a cable or a loopback")

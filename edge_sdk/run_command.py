@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_sdk.live.reports import Reporter
-    from edge_sdk.live.stream import LiveStream, StreamConfig
+    from edge_sdk.live.stream import LiveStream
+    from edge_sdk.live.stream_config import StreamConfig
 
 FORMATS = ("S16_LE", "S24_LE", "S24_3LE", "S32_LE", "FLOAT_LE")
 PRIORITY = 60
@@ -121,7 +122,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     from edge_sdk.live.limiter import LimiterConfig
     from edge_sdk.live.mix import MixConfig
     from edge_sdk.live.realtime import RealtimeConfig
-    from edge_sdk.live.stream import BeamConfig, StreamConfig
+    from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 
     beam_options.check_beam(args, array_alone=True)
     if args.json and args.playback == "-":

@@ -14,7 +14,8 @@ from edge_sdk.live.limiter import LimiterConfig
 from edge_sdk.live.loop import Chain, Loop
 from edge_sdk.live.mix import MixConfig
 from edge_sdk.live.presets import stream_latency
-from edge_sdk.live.stream import LiveStream, StreamConfig
+from edge_sdk.live.stream import LiveStream
+from edge_sdk.live.stream_config import StreamConfig
 
 Samples = NDArray[np.float32]
 CLICKS = 14  # every second one past the chain

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 from edge_sdk.audio.arrays import MicArray
 from edge_sdk.audio.drift import DriftResampler
@@ -19,84 +18,24 @@ from edge_sdk.live.chain import LiveChain
 from edge_sdk.live.engine import Engine
 from edge_sdk.live.feed import Feed
 from edge_sdk.live.guard import Guard
-from edge_sdk.live.highpass import CUTOFF_HZ, HighPass
+from edge_sdk.live.highpass import HighPass
 from edge_sdk.live.isolation import Isolated, IsolationConfig
 from edge_sdk.live.ladder import Ladder, LadderConfig
-from edge_sdk.live.limiter import Limiter, LimiterConfig
+from edge_sdk.live.limiter import Limiter
 from edge_sdk.live.local import Bypass, Local, model_engine
 from edge_sdk.live.loop import Loop
 from edge_sdk.live.metrics import Metrics
-from edge_sdk.live.mix import Mix, MixConfig
+from edge_sdk.live.mix import Mix
 from edge_sdk.live.places import Place, card_of, open_capture, open_playback, same_file
-from edge_sdk.live.realtime import RealtimeConfig, claim, follow
+from edge_sdk.live.realtime import claim, follow
 from edge_sdk.live.reopening import ReopeningCapture, ReopeningPlayback
 from edge_sdk.live.ring import BufferedCapture
 from edge_sdk.live.stand_in import StandIn
+from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 from edge_sdk.live.web import taps
 from edge_sdk.separator import Separator
 
 UNHURRIED_S = 60.0  # that a block of a file may take
-
-
-@dataclass(frozen=True)
-class BeamConfig:
-    """A spatial filter that the model steers, as `beamforming.named.beamformer` makes it."""
-
-    name: str
-    suppression: float | None = None
-    azimuths_deg: Sequence[float] | None = None
-    postfilter: bool = False
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """What a stream is made of.
-
-    models: the wanted one and smaller ones for when it cannot keep up, all with as many sources; names or bundles.
-    capture, playback: ALSA devices, files, or `-`. array: whose microphones the capture has; without, one channel for
-    each that the model takes. beam: steered by the wanted model. channels: of the playback, by default one for each
-    source. period: samples at once; queue: periods that wait in the playback device; periods: that the capture device
-    can hold. one_clock: whether capture and playback count the same seconds; None where their names tell, which are of
-    one card or of two. paced: files take as long as they sound; without, blocks of a file have all the time they need.
-    read_ahead: a thread of its own reads the microphones. isolate: models run in a process of their own. highpass_hz:
-    cut-off of the high-pass, 0 for none. listen: keep what is heard for `taps`. realtime: what to claim of the machine
-    for a live stream.
-    """
-
-    models: tuple[str, ...]
-    capture: str
-    playback: str
-    array: MicArray | None = None
-    beam: BeamConfig | None = None
-    channels: int | None = None
-    format: str = "S16_LE"
-    period: int = 128
-    queue: int = 4
-    periods: int = 16
-    one_clock: bool | None = None
-    paced: bool = False
-    read_ahead: bool = False
-    isolate: bool = False
-    highpass_hz: float = CUTOFF_HZ
-    mix: MixConfig = field(default_factory=MixConfig)
-    limiter: LimiterConfig = field(default_factory=LimiterConfig)
-    backend: str = "auto"
-    listen: bool = False
-    realtime: RealtimeConfig | None = None
-
-    def __post_init__(self) -> None:
-        if not self.models:
-            raise ValueError("models: expected at least one")
-        if self.period < 1 or self.queue < 1 or self.periods < 2:
-            raise ValueError(
-                f"period = {self.period}, queue = {self.queue}, periods = {self.periods}: expected 1, 1 and 2 or more"
-            )
-        if self.beam is not None and (self.array is None or self.isolate):
-            raise ValueError("a beam: expected an array to point it with, and models in this process")
-        if self.channels is not None and self.channels < 1:
-            raise ValueError(f"channels = {self.channels}: expected 1 or more")
-        if self.highpass_hz < 0:
-            raise ValueError(f"highpass_hz = {self.highpass_hz}: expected a frequency, or 0 for no high-pass")
 
 
 class LiveStream:

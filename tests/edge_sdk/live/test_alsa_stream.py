@@ -22,7 +22,8 @@ from edge_sdk.errors import AudioError
 from edge_sdk.live import stream as stream_module
 from edge_sdk.live.places import Place, open_capture
 from edge_sdk.live.roundtrip import measure
-from edge_sdk.live.stream import LiveStream, StreamConfig
+from edge_sdk.live.stream import LiveStream
+from edge_sdk.live.stream_config import StreamConfig
 from tests.edge_sdk.live.test_stream import PERIODS, PLAIN, RATE, mixture
 from tests.virtual_audio import Server, pulseaudio
 

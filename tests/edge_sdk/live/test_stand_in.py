@@ -9,7 +9,8 @@ import soundfile
 from edge_sdk.audio.arrays import load_array
 from edge_sdk.live.metrics import Metrics
 from edge_sdk.live.stand_in import FADE_S, StandIn
-from edge_sdk.live.stream import LiveStream, StreamConfig
+from edge_sdk.live.stream import LiveStream
+from edge_sdk.live.stream_config import StreamConfig
 from tests.edge_sdk.live.test_stream import PLAIN, RATE, mixture, written
 
 PERIOD = 128

@@ -17,7 +17,8 @@ from edge_sdk.audio.arrays import load_array
 from edge_sdk.cli import main
 from edge_sdk.errors import EdgeError
 from edge_sdk.live.limiter import LimiterConfig
-from edge_sdk.live.stream import BeamConfig, LiveStream, StreamConfig
+from edge_sdk.live.stream import LiveStream
+from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 from tests.models.recordings import voice
 
 RATE = 16_000
