@@ -35,6 +35,9 @@ def register(commands: Any) -> None:
     run.add_argument(
         "--smaller", metavar="NAME", action="append", default=[], help="model for when that is too slow (several times)"
     )
+    run.add_argument(
+        "--look", type=float, metavar="DEG", help="azimuth of a fixed beam for when no model can keep up (with --array)"
+    )
     run.add_argument("--isolate", action="store_true", help="run models in processes of their own, which may crash")
     run.add_argument("--backend", default="auto", help="auto, ai-edge-litert, tflite-runtime or tensorflow")
 
@@ -136,6 +139,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         args.playback,
         array=None if args.array is None else load_array(args.array),
         beam=beam,
+        look_deg=args.look,
         channels=args.channels,
         format=args.format,
         period=args.period or preset.period(read_bundle(find_model(models[0])).manifest.sample_rate),

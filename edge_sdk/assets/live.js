@@ -177,6 +177,8 @@ function showCounters({ stream, system }) {
   ].map(([what, count]) => [what, count, count > 0]);
   const others = [
     ["samples limited", stream.limited],
+    ["samples repaired", stream.repaired],
+    ["feedback stopped", stream.howls],
     ["samples captured", stream.captured],
     ["samples waiting for a block", stream.waiting],
     ["processor", `${(100 * system.cpu).toFixed(0)} %`],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_sdk.live.guard import Guard
 from edge_sdk.live.highpass import HighPass
+from edge_sdk.live.howl import Howl
 from edge_sdk.live.limiter import Limiter
 from edge_sdk.live.metrics import Metrics
 from edge_sdk.live.mix import Mix
@@ -28,13 +29,15 @@ class LiveChain:
         highpass: HighPass | None,
         guard: Guard,
         mix: Mix,
+        howl: Howl | None,
         limiter: Limiter,
         metrics: Metrics,
         period: int,
         reference: int = 0,
         taps: tuple[Tap, Tap] | None = None,
     ) -> None:
-        self._stand_in, self._highpass, self._guard, self._mix, self._limiter = stand_in, highpass, guard, mix, limiter
+        self._stand_in, self._highpass, self._guard = stand_in, highpass, guard
+        self._mix, self._howl, self._limiter = mix, howl, limiter
         self._metrics, self._reference, self._taps = metrics, reference, taps
         self.channels, self.delay, self.grain = metrics.sources, guard.delay, gcd(guard.block, period)
         self._sources = np.empty((guard.ladder.sources, period), np.float32)
@@ -50,8 +53,12 @@ class LiveChain:
             self._highpass.filter(x)
         self._guard.process(x, sources)
         self._mix.mix(x[self._reference], sources, out)
+        if self._howl is not None:
+            self._howl.suppress(out)
+            self._metrics.howls = self._howl.detected
         self._limiter.limit(out)
         self._metrics.limited = self._limiter.limited
+        self._metrics.repaired = self._limiter.repaired + (self._highpass.repaired if self._highpass else 0)
         self._metrics.observe_out(out)
         if self._taps is not None:
             self._taps[0].write(x)
@@ -68,6 +75,8 @@ class LiveChain:
             self._highpass.reset()
         self._guard.reset()
         self._mix.reset()
+        if self._howl is not None:
+            self._howl.reset()
         self._limiter.reset()
 
     def overrun(self) -> None:

@@ -44,6 +44,8 @@ class Snapshot:
     underruns: int
     reopened: int
     limited: int
+    repaired: int
+    howls: int
     rung: int
     rungs: tuple[str, ...]
     fallbacks: dict[str, int]
@@ -99,6 +101,8 @@ class Metrics:
     underruns: int = 0
     reopened: int = 0
     limited: int = 0  # samples that the limiter made smaller
+    repaired: int = 0  # samples that were not finite, of all channels, and became silence
+    howls: int = 0  # times that feedback was heard and turned down
     rung: int = 0
     fallbacks: dict[str, int] = field(default_factory=lambda: {"late": 0, "bad": 0, "dead": 0})
     missed: int = 0
@@ -155,6 +159,8 @@ class Metrics:
             underruns=self.underruns,
             reopened=self.reopened,
             limited=self.limited,
+            repaired=self.repaired,
+            howls=self.howls,
             rung=self.rung,
             rungs=self.rungs,
             fallbacks=dict(self.fallbacks),

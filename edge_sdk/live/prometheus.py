@@ -41,6 +41,8 @@ def families(report: Report) -> Iterator[Family]:
     yield counter("samples_inserted", "Silence added to keep the playback device filled.", s.inserted)
     yield counter("samples_dropped", "Samples left out to keep the playback device from overflowing.", s.dropped)
     yield counter("samples_limited", "Samples that the limiter made smaller.", s.limited)
+    yield counter("samples_repaired", "Samples that were not finite and became silence.", s.repaired)
+    yield counter("howls", "Times that feedback was heard and turned down.", s.howls)
     yield counter("overruns", "Times that the microphones were read too late.", s.overruns)
     yield counter("underruns", "Times that the playback device ran dry.", s.underruns)
     yield counter("devices_reopened", "Times that a device went away and came back.", s.reopened)

@@ -11,6 +11,8 @@ from edge_sdk.audio.drift import DriftResampler
 from edge_sdk.audio.pcm import Capture, Playback
 from edge_sdk.beamforming.named import beamformer, stft_for
 from edge_sdk.beamforming.postfilter import PostFilterConfig
+from edge_sdk.beamforming.steering import lead_s
+from edge_sdk.beamforming.time_domain import delay_and_sum_filters
 from edge_sdk.contract import Bundle, Manifest, read_bundle
 from edge_sdk.errors import ArrayError, EdgeError
 from edge_sdk.library import find_model
@@ -19,10 +21,11 @@ from edge_sdk.live.engine import Engine
 from edge_sdk.live.feed import Feed
 from edge_sdk.live.guard import Guard
 from edge_sdk.live.highpass import HighPass
+from edge_sdk.live.howl import Howl
 from edge_sdk.live.isolation import Isolated, IsolationConfig
 from edge_sdk.live.ladder import Ladder, LadderConfig
 from edge_sdk.live.limiter import Limiter
-from edge_sdk.live.local import Bypass, Local, model_engine
+from edge_sdk.live.local import Bypass, Local, beam_engine, model_engine
 from edge_sdk.live.loop import Loop
 from edge_sdk.live.metrics import Metrics
 from edge_sdk.live.mix import Mix
@@ -59,25 +62,19 @@ class LiveStream:
             hop = 1 if config.beam is None else stft_for(m.sample_rate).hop
             block = math.lcm(hop, *(one.block for one in manifests))
             engines = [self._engine(opened, bundle, mics, block, reference) for bundle in bundles]
-            if config.beam is not None and config.array is not None:
+            if config.array is not None and config.beam is not None:
                 engines[0] = self._beam(bundles[0], config.beam, config.array, block)
+            if config.array is not None and config.look_deg is not None:
+                lead = lead_s(config.array, [math.radians(config.look_deg)])
+                engines.append(beam_engine(delay_and_sum_filters(lead, m.sample_rate), m.sources, block))
             engines.append(Bypass(mics, m.sources, block, reference))
             ladder = Ladder(engines, LadderConfig.for_blocks(block, m.sample_rate))
-            channels = config.channels or m.sources
-            self.metrics = Metrics(mics, channels, m.sample_rate, block, rungs=ladder.names)
-            budget_s = None if self.live else UNHURRIED_S
-            guard = Guard(ladder, self.metrics, m.sample_rate, config.period, reference, budget_s)
-            self.taps = taps(mics, channels, m.sample_rate) if config.listen else None
-            highpass = HighPass(mics, m.sample_rate, config.highpass_hz) if config.highpass_hz else None
-            mix = Mix(m.sources, channels, m.sample_rate, guard.delay, config.mix)
-            limiter = Limiter(channels, m.sample_rate, config.limiter)
-            stand_in = StandIn(self.metrics, standing_in(config, m, reference))
-            self.chain = LiveChain(
-                stand_in, highpass, guard, mix, limiter, self.metrics, config.period, reference, self.taps
-            )
+            self.metrics = Metrics(mics, config.channels or m.sources, m.sample_rate, block, rungs=ladder.names)
+            self.taps = taps(mics, self.metrics.sources, m.sample_rate) if config.listen else None
+            self.chain = self._chain(ladder, reference)
             # Before there are devices: locking memory takes a second or two, in which they would run over.
             self.refused = claim(config.realtime) if self.live and config.realtime else []
-            self.playback = self._playback(channels)
+            self.playback = self._playback(self.metrics.sources)
             opened.callback(self.playback.close)
             self.feed = self._feed()
             self.capture = self._capture()
@@ -124,6 +121,25 @@ class LiveStream:
         )
         name = f"{bundle.manifest.name}+{beam.name}"
         return Local(name, steered, array.mics, separator.sources, block, array.reference)
+
+    def _chain(self, ladder: Ladder, reference: int) -> LiveChain:
+        config, metrics, rate_hz = self.config, self.metrics, self.manifest.sample_rate
+        channels = metrics.sources
+        guard = Guard(ladder, metrics, rate_hz, config.period, reference, None if self.live else UNHURRIED_S)
+        limiter = Limiter(channels, rate_hz, config.limiter)
+        joined = all(self._place(name, 1, 2).kind == "device" for name in (config.capture, config.playback))
+        return LiveChain(
+            StandIn(metrics, standing_in(config, self.manifest, reference)),
+            HighPass(metrics.mics, rate_hz, config.highpass_hz) if config.highpass_hz else None,
+            guard,
+            Mix(self.manifest.sources, channels, rate_hz, guard.delay, config.mix),
+            Howl(rate_hz, float(limiter.ceiling)) if joined else None,  # no feedback without a room
+            limiter,
+            metrics,
+            config.period,
+            reference,
+            self.taps,
+        )
 
     def _capture(self) -> Capture:
         config, array = self.config, self.config.array

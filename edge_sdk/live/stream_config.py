@@ -28,7 +28,8 @@ class StreamConfig:
 
     models: the wanted one and smaller ones for when it cannot keep up, all with as many sources; names or bundles.
     capture, playback: ALSA devices, files, or `-`. array: whose microphones the capture has; without, one channel for
-    each that the model takes. beam: steered by the wanted model. channels: of the playback, by default one for each
+    each that the model takes. beam: steered by the wanted model. look_deg: azimuth of a fixed
+    beam, which stands between the models and the microphone. channels: of the playback, by default one for each
     source. period: samples at once; queue: periods that wait in the playback device; periods: that the capture device
     can hold. one_clock: whether capture and playback count the same seconds; None where their names tell, which are of
     one card or of two. paced: files take as long as they sound; without, blocks of a file have all the time they need.
@@ -42,6 +43,7 @@ class StreamConfig:
     playback: str
     array: MicArray | None = None
     beam: BeamConfig | None = None
+    look_deg: float | None = None
     channels: int | None = None
     format: str = "S16_LE"
     period: int = 128
@@ -67,6 +69,8 @@ class StreamConfig:
             )
         if self.beam is not None and (self.array is None or self.isolate):
             raise ValueError("a beam: expected an array to point it with, and models in this process")
+        if self.look_deg is not None and (self.array is None or self.array.mics < 2):
+            raise ValueError(f"look_deg = {self.look_deg:g}: expected an array of two microphones or more to look with")
         if self.channels is not None and self.channels < 1:
             raise ValueError(f"channels = {self.channels}: expected 1 or more")
         if self.highpass_hz < 0:

@@ -116,7 +116,7 @@ class Picture:
         yield counted("fallbacks", s.fallbacks)
         yield counted("lost", {"samples": s.lost, "overruns": s.overruns, "reopened": s.reopened})
         yield counted("playback", {"underruns": s.underruns, "inserted": s.inserted, "dropped": s.dropped})
-        yield counted("limiter", {"samples": s.limited}, "")
+        yield counted("limiter", {"samples": s.limited, "repaired": s.repaired, "howls": s.howls}, "")
         hot = "red" if system.throttled else ""
         yield Text(", ".join(computer(system, " C" if ascii_only else " °C")), style=hot)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.cli import main
-from edge_sdk.contract import manifest_from_json, read_bundle
+from edge_sdk.contract import Machine, canonical_json, manifest_from_json, read_bundle
 from tests.edge_sdk.bundles import MODEL, bundle_bytes, manifest
 
 
@@ -63,9 +63,52 @@ def test_inspect_verifies_and_shows(tmp_path: Path, capsys: pytest.CaptureFixtur
     path.write_bytes(bundle_bytes())
     assert main(["inspect", str(path), "--json"]) == 0
     shown = capsys.readouterr().out
-    assert manifest_from_json(shown.encode()) == manifest()
+    assert manifest_from_json(canonical_json(json.loads(shown)["manifest"])) == manifest()
     assert main(["inspect", str(path)]) == 0
     assert "sample_rate      16000\n" in capsys.readouterr().out
     path.write_bytes(bundle_bytes()[:-1] + b"!")
     assert "damaged" in refused(capsys, "inspect", path)
-    assert json.loads(shown)["name"] == "small"
+    assert json.loads(shown)["signatures"] == []
+
+
+RELEASE = """
+name = "small"
+version = "2.0"
+security_epoch = 3
+created = 2026-11-21T00:00:00Z
+expires = 2028-11-21T00:00:00Z
+
+[[variants]]
+name = "float32"
+model = "small.tflite"
+cpus = ["aarch64"]
+"""
+
+
+def test_pack_takes_a_file_of_variants(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "small.toml").write_text(RELEASE)
+    out = tmp_path / "a.edge"
+    assert main(["pack", str(tmp_path / "small.toml"), "--out", str(out)]) == 0
+    release = read_bundle(out, machine=Machine("aarch64")).release
+    assert release is not None and (release.security_epoch, release.version) == (3, "2.0")
+    assert (release.created, release.expires) == (1795219200, 1858377600)
+    assert main(["inspect", str(out)]) == 0
+    assert "float32.tflite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = ", "not packed"),
+        (RELEASE.replace("small.tflite", "none.tflite"), "No such file"),
+        (RELEASE.replace("cpus", "cpu"), "has no cpu"),
+        (RELEASE.replace("2028", "1999"), "created"),
+        (RELEASE.replace('"float32"', '"../x"'), "not packed"),
+        (RELEASE.replace("security_epoch = 3", "security_epoch = -1"), "not packed"),
+    ],
+)
+def test_a_wrong_file_of_variants_is_refused_in_one_line(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (tmp_path / "small.toml").write_text(text)
+    assert said in refused(capsys, "pack", tmp_path / "small.toml", "--out", tmp_path / "a.edge")

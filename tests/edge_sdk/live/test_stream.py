@@ -101,6 +101,18 @@ def test_a_beam_steered_by_the_model_gives_what_it_gives_of_the_file(tmp_path: P
     assert stream.metrics.rungs == ("enhance-mono+mwf", "bypass")
 
 
+def test_a_fixed_beam_stands_between_the_models_and_the_microphone(tmp_path: Path) -> None:
+    """Its delay is longer than the model's, so the model's output waits for it, and is the same otherwise."""
+    array = load_array("respeaker-usb-v2")
+    x = mixture(0.5, array.capture_channels)
+    source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
+    config = StreamConfig(("enhance-mono",), str(source), str(target), array=array, look_deg=90.0, **PLAIN)
+    y, stream = streamed(config)
+    assert stream.metrics.rungs == ("enhance-mono", "delay-and-sum", "bypass")
+    want = Separator.open("enhance-mono").separate(x[[array.channels[array.reference]]])
+    np.testing.assert_allclose(y[:, stream.delay :], want, rtol=0, atol=0.51 / 2**15)
+
+
 def test_the_ceiling_holds_whatever_the_gain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = written(tmp_path / "in.wav", mixture()), tmp_path / "out.wav"
     options = ["--capture", str(source), "--playback", str(target), "--gain", "30", "--ceiling", "-12", "--quiet"]
@@ -152,6 +164,7 @@ def test_a_signal_fades_out_and_leaves_a_whole_file(tmp_path: Path, number: int)
         (["--period", "-1"], "period = -1"),
         (["--high-pass", "9000"], "cutoff_hz = 9000.0: expected more than 0 and less than half of 16000 Hz"),
         (["--channels", "-2"], "channels = -2: expected 1 or more"),
+        (["--look", "90"], "look_deg = 90: expected an array of two microphones or more to look with"),
         (["--array", "respeaker-usb-v2"], "1 channels, the microphones are on [1, 2, 3, 4]; wrong --array?"),
         (["--priority", "100"], "priority = 100: expected 1 to 99"),
         (["--playback", "SOURCE"], "read and written at once; choose another file for --playback"),

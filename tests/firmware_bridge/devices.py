@@ -1,0 +1,44 @@
+"""Folders with slots, as a device has them, and bundles to install there."""
+
+from pathlib import Path
+from typing import Any
+
+from firmware_bridge.bundle import Packed, pack_release
+from firmware_bridge.install import install, set_trust
+from firmware_bridge.slots import Slots
+from tests.edge_sdk.bundles import MODEL, manifest
+from tests.edge_sdk.signing import RELEASE, ROOT, key, trust, trust_file
+
+
+def bundle_bytes(version: str, signer: int | None = RELEASE, **about: Any) -> bytes:
+    """A release of one variant, the same bytes for the same version."""
+    model = MODEL + version.encode()
+    variant = Packed("only", manifest(model, version=version), model, *about.pop("fits", ()))
+    keys = [] if signer is None else [key(signer)]
+    return pack_release("small", version, [variant], keys, **about)
+
+
+def bundle_file(folder: Path, version: str, signer: int | None = RELEASE, **about: Any) -> Path:
+    path = folder / f"{version}.edge"
+    path.write_bytes(bundle_bytes(version, signer, **about))
+    return path
+
+
+def device(tmp_path: Path, version: str | None = None) -> Path:
+    """A folder of slots that trusts the release key; where a version is given, with it installed and confirmed."""
+    folder = tmp_path / "device"
+    folder.mkdir()
+    folder.chmod(0o755)
+    (tmp_path / "trust.json").write_bytes(trust_file(trust(), ROOT))
+    slots = Slots(folder)
+    set_trust(slots, tmp_path / "trust.json")
+    if version is not None:
+        install(slots, bundle_file(tmp_path, version))
+        slots.confirm()
+    return folder
+
+
+def running(slots: Slots) -> str | None:
+    """The version that a start of the service runs."""
+    started = slots.start()
+    return None if started is None else started.bundle.manifest.version
