@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_sdk.audio.pcm import Capture, Playback
@@ -27,6 +27,10 @@ class Place:
     period: int = 160
     periods: int = 16
     paced: bool = False
+
+    def named(self, name: str | None) -> Place:
+        """The same under another name, if there is one."""
+        return self if name is None else replace(self, name=name)
 
     @property
     def kind(self) -> str:

@@ -23,11 +23,12 @@ FIRST_S, LONGEST_S = 0.1, 0.8  # between two attempts to open: back within a sec
 
 
 class Slot(Generic[Device]):
-    """Holds an open device, and once that is gone tries to open it again, less and less often while that fails."""
+    """Holds an open device, and once that is gone tries to open it again, less and less often while that fails: by the
+    name that the device itself gave, which says its card, not the card's number."""
 
-    def __init__(self, device: Device, open_it: Callable[[], Device], clock: Clock) -> None:
+    def __init__(self, device: Device, open_it: Callable[[str | None], Device], clock: Clock) -> None:
         self._device: Device | None = device
-        self._open: Callable[[], Device] = open_it
+        self._open: Callable[[str | None], Device] = open_it
         self._clock, self._name = clock, device.device
         self.reopened = 0
         self._next_s, self._wait_s = 0.0, FIRST_S
@@ -36,7 +37,7 @@ class Slot(Generic[Device]):
         """The device, if it is there; tries to open it when it is time to."""
         if self._device is None and self._clock() >= self._next_s:
             try:
-                self._device = self._open()
+                self._device = self._open(self._name)
             except AudioError as error:
                 log.info("%s", error)
                 self._wait()
@@ -70,16 +71,17 @@ class Slot(Generic[Device]):
 class ReopeningCapture:
     """Microphones that may go away: until they are back, every period is counted as lost when it is due.
 
-    The first opening is not tried twice: an `AudioError` there is a wrong name or format, and the user's to mend.
+    open_it: takes the name of the device that was opened before, None at first. That first opening is not tried twice:
+    an `AudioError` there is a wrong name or format, and the user's to mend.
     """
 
     def __init__(
         self,
-        open_it: Callable[[], Capture],
+        open_it: Callable[[str | None], Capture],
         clock: Clock = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        first = open_it()
+        first = open_it(None)
         self.device, self.rate_hz, self.mics, self.period = first.device, first.rate_hz, first.mics, first.period
         self._slot: Slot[Capture] = Slot(first, open_it, clock)
         self._clock, self._sleep = clock, sleep
@@ -122,11 +124,10 @@ class ReopeningCapture:
 
 
 class ReopeningPlayback:
-    """A loudspeaker that may go away: it raises `DeviceGone` until it is back. The first opening as for
-    `ReopeningCapture`."""
+    """A loudspeaker that may go away: it raises `DeviceGone` until it is back. open_it: as for `ReopeningCapture`."""
 
-    def __init__(self, open_it: Callable[[], Playback], clock: Clock = time.monotonic) -> None:
-        first = open_it()
+    def __init__(self, open_it: Callable[[str | None], Playback], clock: Clock = time.monotonic) -> None:
+        first = open_it(None)
         self.device, self.rate_hz, self.channels = first.device, first.rate_hz, first.channels
         self.period, self.buffer = first.period, first.buffer
         self._slot: Slot[Playback] = Slot(first, open_it, clock)

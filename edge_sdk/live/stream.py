@@ -147,12 +147,9 @@ class LiveStream:
         place = self._place(config.capture, channels, config.periods)
         selected = None if array is None else array.channels
 
-        def open_it() -> Capture:
-            return open_capture(place, selected)
-
         if place.kind != "device":
-            return open_it()
-        capture = ReopeningCapture(open_it)
+            return open_capture(place, selected)
+        capture = ReopeningCapture(lambda name: open_capture(place.named(name), selected))
         self._reopening.append(capture)
         if not config.read_ahead:
             return capture
@@ -163,11 +160,11 @@ class LiveStream:
         place = self._place(config.playback, channels, max(config.periods, config.queue + 4))
         if same_file(config.capture, config.playback):
             raise EdgeError(f"{config.playback}: read and written at once; choose another file for --playback")
-        return (
-            ReopeningPlayback(lambda: open_playback(place, config.queue))
-            if place.kind == "device"
-            else (open_playback(place, config.queue))
-        )
+        if place.kind != "device":
+            return open_playback(place, config.queue)
+        playback = ReopeningPlayback(lambda name: open_playback(place.named(name), config.queue))
+        self._reopening.append(playback)
+        return playback
 
     def _feed(self) -> Feed:
         config = self.config

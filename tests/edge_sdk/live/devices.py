@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.audio.pcm import Capture, DeviceGone
-from edge_sdk.errors import AudioError
+from edge_sdk.audio.pcm import DeviceGone
 
 Samples = NDArray[np.float32]
 RATE = 16_000
@@ -134,15 +133,3 @@ class Through:
 
     def overrun(self) -> None:
         self.overruns += 1
-
-
-def failing_at_first(devices: Iterator[Capture | AudioError]) -> Callable[[], Capture]:
-    """An opener that gives one after another, raising those that are errors."""
-
-    def open_it() -> Capture:
-        device = next(devices)
-        if isinstance(device, AudioError):
-            raise device
-        return device
-
-    return open_it

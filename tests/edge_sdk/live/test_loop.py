@@ -172,7 +172,7 @@ def test_an_unplugged_array_is_silence_until_it_is_back_and_time_goes_on() -> No
     def away(now_s: float) -> bool:
         return 2.0 <= now_s < 5.0
 
-    def open_it() -> Capture:
+    def open_it(name: str | None) -> Capture:
         if away(clock()):
             raise AudioError("virtual: no such device; plug it in")
         opened.append(VirtualMicrophones(clock))
@@ -199,7 +199,7 @@ def test_a_loudspeaker_that_goes_away_costs_what_it_would_have_played() -> None:
     def away(now_s: float) -> bool:
         return 1.0 <= now_s < 2.0
 
-    def open_it() -> VirtualLoudspeaker:
+    def open_it(name: str | None) -> VirtualLoudspeaker:
         if away(clock()):
             raise AudioError("speaker: no such device; plug it in")
         opened.append(VirtualLoudspeaker(clock))
@@ -216,11 +216,26 @@ def test_a_loudspeaker_that_goes_away_costs_what_it_would_have_played() -> None:
 
 
 def test_a_device_that_is_not_there_at_first_is_refused() -> None:
-    def open_it() -> Capture:
+    def open_it(name: str | None) -> Capture:
         raise AudioError("hw:9: no such device; edge-sdk devices lists those there are")
 
     with pytest.raises(AudioError, match="hw:9"):
         ReopeningCapture(open_it)
+
+
+def test_a_card_that_comes_back_is_looked_for_by_the_name_that_it_gave_itself() -> None:
+    """Asked for by a number, found by its id: under the number there may be another card by now."""
+    clock, asked = VirtualClock(), []
+
+    def open_it(name: str | None) -> Capture:
+        asked.append(name)
+        device = VirtualMicrophones(clock)
+        device.device = "hw:CARD=Array,DEV=0"
+        device.away = lambda now_s: len(asked) < 2 and now_s >= 1
+        return device
+
+    live(ReopeningCapture(open_it, clock, clock.sleep), Through(), Recorder(), lambda: clock() >= 3)
+    assert asked == [None, "hw:CARD=Array,DEV=0"]
 
 
 def test_a_device_that_breaks_again_at_once_is_not_opened_in_a_circle() -> None:
@@ -231,7 +246,7 @@ def test_a_device_that_breaks_again_at_once_is_not_opened_in_a_circle() -> None:
         def read(self) -> tuple[np.ndarray, int]:
             raise DeviceGone("virtual: input/output error")
 
-    def open_it() -> Capture:
+    def open_it(name: str | None) -> Capture:
         opened.append(clock())
         return Broken(clock)
 
@@ -248,7 +263,7 @@ def test_a_day_with_a_fault_every_half_minute_loses_no_sample_uncounted(hours: i
     opened: list[VirtualMicrophones] = []
     gone_until, next_fault, faults = 0.0, 30.0, 0
 
-    def open_it() -> Capture:
+    def open_it(name: str | None) -> Capture:
         if clock() < gone_until:
             raise AudioError("virtual: no such device")
         opened.append(VirtualMicrophones(clock, mics, period))
