@@ -28,7 +28,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--verbose", "-v", action="store_true", help="log what happens to standard error")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        entry.load()(commands)
+        try:
+            register = entry.load()
+        except ModuleNotFoundError as error:  # a folder here that is called as one of our packages
+            print(f"edge-sdk: no commands of {entry.name} ({error}); start it elsewhere", file=sys.stderr)
+        else:
+            register(commands)
     return top
 
 

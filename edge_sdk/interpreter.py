@@ -29,6 +29,11 @@ class StepInterpreter:
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads = {threads}: expected 1 to {MAX_THREADS}")
         self.backend = choose_backend(backend)
+        if self.backend == "tflite-runtime" and "int4" in manifest.recipe:
+            raise BackendError(
+                f"{manifest.name}: tflite-runtime gives NaN for 4-bit weights ({manifest.recipe}); quantize it with "
+                "dynamic_int8, or install ai-edge-litert"
+            )
         self._interpreter = load_model(model, self.backend, threads)
         rings = [Rings(group, manifest.frames_per_step) for group in manifest.delays]
         inputs, outputs = self._tensors(manifest, rings)

@@ -9,6 +9,8 @@ from pathlib import Path
 from edge_sdk.contract import Bundle, Manifest, manifest_from_json, write_files
 from edge_sdk.errors import EdgeError, ManifestError
 
+PARITY = "parity"  # in the provenance of a manifest: what the parity gate found of the model
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -18,11 +20,11 @@ class Artifact:
     model: bytes
 
     def with_model(self, model: bytes, recipe: str, name: str) -> Artifact:
-        """The same step computed by other bytes."""
-        sha256 = hashlib.sha256(model).hexdigest()
-        return Artifact(
-            replace(self.manifest, name=name, recipe=recipe, size=len(model), sha256=sha256, quality={}), model
-        )
+        """The same step computed by other bytes, of which nothing is proved or scored yet."""
+        m, sha256 = self.manifest, hashlib.sha256(model).hexdigest()
+        provenance = {key: value for key, value in m.provenance.items() if key != PARITY}
+        made = replace(m, name=name, recipe=recipe, size=len(model), sha256=sha256, quality={}, provenance=provenance)
+        return Artifact(made, model)
 
     @property
     def bundle(self) -> Bundle:

@@ -1,7 +1,7 @@
 """Versions of a network on the same mixtures: what each loses in dB against the first, and gains in size and time.
 
 Losses are paired: the first version's SI-SDR on a mixture less this one's. Their mean comes with the interval of the
-regression gate (`quantization.regression.verdict`). Steps are timed in turn, so ratios hold on a busy machine too.
+regression gate (`quantization.regression.verdict`). Steps are timed side by side, so ratios hold on a busy machine too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from models.spread import spread
 from quantization.artifact import Artifact
 from quantization.delegate import Delegation, delegation
 from quantization.evaluation import describe, figure
+from quantization.parity import Parity, on_record
 from quantization.regression.baseline import METRIC
 from quantization.regression.verdict import FEWEST, PRECISION, interval
 from quantization.scoring import one_thread, outputs, reference_of
@@ -33,7 +34,7 @@ from quantization.versions import Version
 STEPS = 1000  # of each version that are timed
 COLUMNS = (
     *("version", "SI-SDR, dB", "mean loss, dB (95 %)", "worst loss, dB", "KiB", "million MAC/s"),
-    *("step p50, µs", "step p99, µs", "times as fast", "XNNPACK partitions"),
+    *("step p50, µs", "step p99, µs", "times as fast", "XNNPACK partitions", "parity, dB (floor)"),
 )
 
 
@@ -72,7 +73,8 @@ class Speed:
 
 @dataclass(frozen=True)
 class Row:
-    """A version's figures. macs: multiply-accumulates per second of sound. What is not known is None."""
+    """A version's figures. macs: multiply-accumulates per second of sound. parity: what the gate found when the model
+    was written. What is not known is None."""
 
     label: str
     recipe: str
@@ -83,6 +85,7 @@ class Row:
     macs: int | None = None
     speed: Speed | None = None
     delegation: Delegation | None = None
+    parity: Parity | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def rows_of(
         if artifact := version.artifact:
             m = artifact.manifest
             split, speed = delegation(artifact.model), next(left, None)
-            row = Row(row.label, row.recipe, row.si_sdr, loss, m.sha256, m.size, m.macs, speed, split)
+            row = Row(row.label, row.recipe, row.si_sdr, loss, m.sha256, m.size, m.macs, speed, split, on_record(m))
         rows.append(row)
     return tuple(rows)
 
@@ -158,7 +161,7 @@ def lost(by_mixture: Sequence[float | None]) -> Loss:
 
 
 def speeds(artifacts: Sequence[Artifact], steps: int) -> list[Speed]:
-    """Step times of models on one thread, taken in turn."""
+    """Step times of models on one thread, side by side."""
     if not artifacts:
         return []
     times = step_times(artifacts, steps)
@@ -208,6 +211,7 @@ def cells(number: int, row: Row, found: Comparison) -> tuple[str, ...]:
         figure(row.macs and row.macs / 1e6, 0),
         *(figure(value, digits) for value, digits in times(speed)),
         "-" if split is None else f"{split.partitions}" + (f" and {outside}" if (outside := left_out(split)) else ""),
+        "-" if split is None else proved(row.parity),
     )
 
 
@@ -216,6 +220,11 @@ def times(speed: Speed | None) -> tuple[tuple[float | None, int], ...]:
     if speed is None:
         return (None, 0), (None, 0), (None, 2)
     return (speed.p50_us, 0), (speed.p99_us, 0), (speed.times_as_fast, 2)
+
+
+def proved(parity: Parity | None) -> str:
+    """How near a model is to its own network, and how near its recipe has to be."""
+    return f"{parity.model_db:.1f} ({parity.floor_db:g})" if parity else "not proved"
 
 
 def left_out(split: Delegation) -> str:

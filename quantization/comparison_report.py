@@ -61,6 +61,7 @@ def html_of(
         "headline": definitions(headline(found)),
         "table": table(found).html(),
         "times": escape(timed(found)),
+        "proof": escape(proof(found)),
         "plots": figures(plots(found, rows)),
         "layers": f"<details><summary>{escape(title)}</summary>{layers_table(title, rows).html()}</details>"
         if rows
@@ -71,7 +72,7 @@ def html_of(
         "all": mixtures_table(found).html(),
         "about": definitions(facts(found, versions, program)),
     }
-    return fill("comparison.html", parts)
+    return fill("comparison", parts)
 
 
 def headline(found: Comparison) -> Iterator[tuple[str, str]]:
@@ -96,10 +97,28 @@ def timed(found: Comparison) -> str:
     if not any(row.speed for row in found.rows):
         return "Nothing was timed."
     return (
-        f"Steps were timed on {found.machine}: {found.steps} of each version, one of each after the other in one run. "
+        f"Steps were timed on {found.machine}: {found.steps} of each version, side by side in changing order. "
         "How many times as fast is for the same seconds of sound, by medians; such ratios hold better on another "
         "machine than the times do."
     )
+
+
+def proof(found: Comparison) -> str:
+    """How to read the column of parity, and which versions have none."""
+    models = [row for row in found.rows if row.delegation]
+    if not models:
+        return ""
+    said = (
+        "Parity is how near a model is to its own network: energy of the signal over energy of the difference on a "
+        "real mixture, measured by the gate that a model passes when it is exported or quantized. Every recipe has its "
+        "own floor, a low one for few bits; stored weights are compared one by one besides."
+    )
+    if bare := [row.label for row in models if row.parity is None]:
+        said += (
+            f" Not proved: {', '.join(bare)}, whose manifest has no record of the gate; a loss of such a model may be "
+            "that of a broken conversion. Write it with edge-sdk export or quantize."
+        )
+    return said
 
 
 def mixtures_table(found: Comparison) -> Table:

@@ -57,7 +57,7 @@ def html_of(task: Task, model: Model, found: Results, scores: Sequence[Score]) -
         "all": clips_table("All mixtures", [clip(s) for s in ranked(scores)]).html(),
         "about": definitions(facts(task, model, found)),
     }
-    return fill("evaluation.html", parts)
+    return fill("evaluation", parts)
 
 
 def headline(found: Results) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What all pages have in common: a template with places to fill, one style, and files that are written whole."""
+"""What all pages have in common: a frame with places to fill, one style, and files that are written whole."""
 
 from __future__ import annotations
 
@@ -47,11 +47,22 @@ def write_page(folder: Path, html: str, name: str, data: Mapping[str, Any], opti
         ) from error
 
 
-def fill(template: str, parts: Mapping[str, str]) -> str:
-    """A template of `assets` with HTML in its places, and the style of all pages; it loads nothing from anywhere."""
-    assets = files("quantization") / "assets"
-    html, style = ((assets / name).read_text(encoding="utf-8") for name in (template, "page.css"))
-    return PLACE.sub(lambda place: {"style": style, **parts}[place[1]], html)
+def fill(kind: str, parts: Mapping[str, str]) -> str:
+    """The whole page of a kind, `comparison` or `evaluation`, with HTML in its places; it loads nothing from anywhere.
+
+    Of `assets`, `page.html` and `page.css` are of all pages; KIND.html, KIND.js and, where there is one, KIND.css are
+    of this one.
+    """
+    frame, main = asset("page.html"), asset(f"{kind}.html")
+    own = {"style": asset("page.css") + asset(f"{kind}.css"), "script": asset(f"{kind}.js"), "data": f"{kind}.json"}
+    html = PLACE.sub(lambda place: main if place[1] == "main" else place[0], frame)
+    return PLACE.sub(lambda place: {**own, **parts}[place[1]], html)
+
+
+def asset(name: str) -> str:
+    """The text of a file of `assets`, empty where there is none."""
+    file = files("quantization") / "assets" / name
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def definitions(pairs: Iterable[tuple[str, str]]) -> str:

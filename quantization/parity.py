@@ -7,7 +7,7 @@ compared one by one too, see `quantization.weights`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -16,11 +16,11 @@ import torch
 
 from edge_sdk import Separator
 from edge_sdk.audio.wav import read_wav
-from edge_sdk.contract import Manifest
+from edge_sdk.contract import Manifest, from_plain
 from edge_sdk.errors import ParityError
 from models.evaluation.scores import Separate
 from models.network import Network
-from quantization.artifact import Artifact
+from quantization.artifact import PARITY, Artifact
 from quantization.recipes import floor_db
 from quantization.weights import check_weights
 
@@ -65,9 +65,18 @@ def compare(network: Network, manifest: Manifest, separate: Separate, mixture: P
     return parity
 
 
-def record(parity: Parity) -> dict[str, object]:
-    """What the manifest keeps of a check."""
-    return asdict(parity)
+def recorded(artifact: Artifact, parity: Parity) -> Artifact:
+    """The artifact with what the gate found in its manifest."""
+    m = artifact.manifest
+    return replace(artifact, manifest=replace(m, provenance={**m.provenance, PARITY: asdict(parity)}))
+
+
+def on_record(manifest: Manifest) -> Parity | None:
+    """What the gate found, as a manifest says; None where it says nothing of it that can be read."""
+    try:
+        return from_plain(Parity, manifest.provenance.get(PARITY))
+    except ValueError:
+        return None
 
 
 def load_mixture(path: Path | None, network: Network) -> tuple[np.ndarray, str]:

@@ -44,11 +44,15 @@ FLOAT, HALF, NARROW = Precision(), Precision(16), Precision(8)
 
 @dataclass(frozen=True)
 class Recipe:
-    """The precision of each layer, and how close to torch a model must stay to be written at all."""
+    """The precision of each layer, and how close to torch a model must stay to be written at all.
+
+    not_on: interpreters that load such a model and compute something else (`make test-backends`).
+    """
 
     name: str
     floor_db: float
     precision: Callable[[Layer], Precision]
+    not_on: tuple[str, ...] = ()
 
 
 def float32(layer: Layer) -> Precision:
@@ -90,8 +94,8 @@ def dynamic_int4(layer: Layer) -> Precision:
 
     As `dynamic_int8` with weights of sixteen levels on features. XNNPACK has no convolution with 4-bit weights, so the
     interpreter's own kernels run them; layers on samples keep int8 weights. It loses the most: fine-tune with
-    `edge-sdk qat`. Floor 10 dB: sixteen levels round a weight by 1/14 of the largest of its row at most, about 18 dB
-    below the row for normally distributed weights, and thirty layers add up.
+    `edge-sdk qat`. tflite-runtime 2.14 loads it and gives NaN. Floor 10 dB: sixteen levels round a weight by 1/14 of
+    the largest of its row at most, about 18 dB below the row for normally distributed weights; thirty layers add up.
     """
     return FLOAT if layer.op == DEPTHWISE else in_eight_bits(layer, Precision(4, "dynamic"))
 
@@ -130,7 +134,7 @@ RECIPES = {
         Recipe("float16", 50.0, float16),
         Recipe("weight_int8", 30.0, weight_int8),
         Recipe("dynamic_int8", 30.0, dynamic_int8),
-        Recipe("dynamic_int4", 10.0, dynamic_int4),
+        Recipe("dynamic_int4", 10.0, dynamic_int4, ("tflite-runtime",)),
         Recipe("static_int8", 12.0, static_int8),
         Recipe("int16x8", 30.0, int16x8),
     )
@@ -147,6 +151,11 @@ def get_recipe(name: str) -> Recipe:
 def floor_db(name: str) -> float:
     """The floor of a recipe, or of several joined with `+`, as a model of mixed precision calls them: the lowest."""
     return min(get_recipe(part).floor_db for part in name.split("+"))
+
+
+def not_on(name: str) -> tuple[str, ...]:
+    """The interpreters that a model of a recipe, or of several joined with `+`, is not for."""
+    return tuple(dict.fromkeys(backend for part in name.split("+") for backend in get_recipe(part).not_on))
 
 
 def precisions(layers: Sequence[Layer], recipe: str, overrides: Overrides = ()) -> tuple[dict[str, Precision], str]:

@@ -14,7 +14,7 @@ from edge_sdk.library import find_model
 from models.checkpoint import load_network
 from quantization.artifact import Artifact, read_artifact
 from quantization.export import export
-from quantization.parity import check
+from quantization.parity import check, recorded
 from quantization.regression.clips import describe_model
 from quantization.scoring import Model
 
@@ -87,8 +87,7 @@ def open_artifact(given: str) -> Artifact:
         artifact = export(network, "float32", provenance=about)
     except ValueError as error:
         raise EdgeError(f"{given}: not exported, so nothing that a board can run ({error})") from error
-    check(network, artifact)
-    return artifact
+    return recorded(artifact, check(network, artifact))
 
 
 def labels(given: Sequence[str]) -> list[str]:

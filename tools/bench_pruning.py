@@ -1,4 +1,4 @@
-"""Step times of pruned networks beside the whole one, one step of each in turn, in one run on one thread.
+"""Step times of pruned networks beside the whole one, on one thread.
 
     python tools/bench_pruning.py [PRESET | CHECKPOINT.safetensors ...] [--variants ...] [--ratio R]
 
@@ -7,6 +7,10 @@ Shapes decide the time of a step and not weights, so presets have random ones an
 layers      the same share of each        ranked      the least important of all layers, in multiples of 16
 any-width   ranked, in no multiples       blocks      some blocks whole, then the same share of each other
 zeros 2:4   zeros in nine of ten weights, or in two of every four, and all shapes as before
+
+Each is timed in a run of its own with the whole network and a second copy of that, as `quantization.timing` does.
+`faster` is against the first copy, `control` what the second comes out at: as far as that is from 1.00, `faster` says
+nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ def variant(name: str, network: Network, ratio: float, blocks: int) -> Network:
     # Layers that matter unequally, as after training.
     slopes = zip(norm_importance(network, dimensions).items(), np.linspace(1.2, 0.8, len(dimensions)), strict=True)
     scores = {layer: score / score.mean() * slope for (layer, score), slope in slopes}
-    config, gone = PruneConfig(ratio), list[str]()
+    config, gone = PruneConfig(ratio, importance="taylor"), list[str]()  # whose scores are ranked as they are
     if name in ("ranked", "any-width"):
         config = replace(config, scope="global", multiple=config.multiple if name == "ranked" else 1)
         return shrink(network, dimensions, keep_globally(dimensions, scores, config, gone))
@@ -65,7 +69,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000, help="of each model (default: 1000)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
-    print(f"{cpu_name()}, one thread, {args.steps} steps of each model in turn")
+    print(f"{cpu_name()}, one thread, {args.steps} steps of each model", flush=True)
     for name in args.networks:
         torch.manual_seed(0)
         network = load_network(Path(name))[0] if name.endswith(".safetensors") else build(preset(name)).eval()
@@ -73,13 +77,14 @@ def main() -> None:
         floating = [export(n, "model") for n in made.values()]
         for recipe in ("float32", "dynamic_int8"):
             models = floating if recipe == "float32" else [quantize(a, recipe, "model") for a in floating]
-            times = step_times(models, args.steps)
-            print(f"\n{name}, {recipe}\n{'':24s}{'MMAC/s':>8s}{'kB':>8s}{'zipped':>8s}{'p50 us':>8s}{'faster':>8s}")
-            for column, (label, faster) in enumerate(zip(made, speedups(times), strict=True)):
-                macs, model = costs(made[label]).macs / 1e6, models[column].model
-                sizes = f"{len(model) / 1e3:8.0f}{compressed_bytes(model) / 1e3:8.0f}"
-                p50 = 1e6 * np.median(times[:, column])
-                print(f"{label:24s}{macs:8.0f}{sizes}{p50:8.0f}{faster:8.2f}", flush=True)
+            print(f"\n{name}, {recipe}\n{'':12s}{'MMAC/s':>8s}{'kB':>8s}{'zipped':>8s}{'p50 us':>8s}", end="")
+            print(f"{'faster':>8s}{'control':>9s}", flush=True)
+            for label, model in zip(made, models, strict=True):
+                times = step_times([models[0], model, models[0]], args.steps)
+                _, faster, control = speedups(times)
+                macs, p50 = costs(made[label]).macs / 1e6, 1e6 * np.median(times[:, 1])
+                sizes = f"{len(model.model) / 1e3:8.0f}{compressed_bytes(model.model) / 1e3:8.0f}"
+                print(f"{label:12s}{macs:8.0f}{sizes}{p50:8.0f}{faster:8.2f}{control:9.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -113,18 +113,20 @@ def finish(args: argparse.Namespace, network: Any, artifact: Any) -> int:
     """Prove, write, say what was written."""
     from quantization.delegate import delegation
     from quantization.formats.command import write
-    from quantization.parity import check, record
+    from quantization.parity import check, recorded
+    from quantization.recipes import not_on
 
-    parity = record(check(network, artifact, args.mixture))
-    manifest = replace(artifact.manifest, provenance={**artifact.manifest.provenance, "parity": parity})
-    path, split = write(args, replace(artifact, manifest=manifest)), delegation(artifact.model)
+    parity, manifest = check(network, artifact, args.mixture), artifact.manifest
+    path, split = write(args, recorded(artifact, parity)), delegation(artifact.model)
     if args.json:
-        found = {"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": parity}
-        print(json.dumps({**found, "partitions": split.partitions, "outside": split.outside}))
+        found = {"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": asdict(parity)}
+        found |= {"partitions": split.partitions, "outside": split.outside, "not_on": not_on(manifest.recipe)}
+        print(json.dumps(found))
     else:
         print(
             f"{path}: {manifest.recipe}, {manifest.size / 1e6:.2f} MB, latency "
-            f"{1000 * manifest.latency / manifest.sample_rate:g} ms, {parity['model_db']} dB from the network "
-            f"(at least {parity['floor_db']:g} expected), XNNPACK partitions: {split.partitions}"
+            f"{1000 * manifest.latency / manifest.sample_rate:g} ms, {parity.model_db} dB from the network "
+            f"(at least {parity.floor_db:g} expected), XNNPACK partitions: {split.partitions}"
+            + "".join(f"; not for {backend}, which computes something else" for backend in not_on(manifest.recipe))
         )
     return 0

@@ -21,7 +21,7 @@ def register(commands: Any) -> None:
         metavar="N",
         help="blocks of a TCN that go whole, counted in the ratio",
     )
-    prune.add_argument("--importance", default="taylor", help="taylor, activation or norm (default: taylor)")
+    prune.add_argument("--importance", default="activation", help="activation, taylor or norm (default: activation)")
     prune.add_argument("--scope", default="layer", help="layer: the same share of each; global: the least important")
     prune.add_argument("--multiple", type=int, default=16, help="widths are multiples of it (default: 16)")
     prune.add_argument("--minimum", type=int, default=16, help="channels a layer keeps in global scope (default: 16)")

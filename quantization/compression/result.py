@@ -17,7 +17,7 @@ from quantization.compression.candidates import Measured
 from quantization.compression.front import Point, front
 from quantization.compression.origins import Origins
 from quantization.evaluation import results
-from quantization.parity import check, record
+from quantization.parity import check, recorded
 from quantization.scoring import Task, opened, references_of, score_mixture
 from quantization.tables import Table
 
@@ -60,17 +60,21 @@ def table(
 
 
 def write_plot(path: Path, found: Sequence[Point], budget: Budget, chosen: Sequence[Point]) -> None:
-    """Loss against size and against time: the front full, what is off it faint, chosen ones ringed, limits dashed."""
+    """Loss against size and against time: the front full, what is off it faint, chosen ones ringed, limits dashed.
+
+    All losses are those on the mixtures of the search, of what was confirmed on more too: they are comparable then.
+    """
     from matplotlib.figure import Figure
 
     canvas = Figure(figsize=(9, 4), layout="constrained")
     best, panels = front(found), canvas.subplots(1, 2, sharey=True)
     off = [point for point in found if point not in best]
+    ringed = [point for point in found if point.candidate in [confirmed.candidate for confirmed in chosen]]
     for axes, name, limit in zip(panels, ("kib", "rtf"), (budget.kib, budget.rtf), strict=True):
         for some, look in (
             (off, {"facecolors": "none", "edgecolors": "tab:gray"}),
             (best, {"color": "tab:blue"}),
-            (chosen, {"s": 160, "facecolors": "none", "edgecolors": "tab:red"}),
+            (ringed, {"s": 160, "facecolors": "none", "edgecolors": "tab:red"}),
         ):
             axes.scatter([getattr(point, name) for point in some], [point.loss_db for point in some], **look)
         axes.axhline(budget.loss_db, color="tab:red", linestyle="--", linewidth=0.8)
@@ -95,9 +99,10 @@ def write_chosen(name: str, point: Point, origins: Origins, folder: Path, task: 
     """
     network, floating = origins.open(point.candidate.origin)
     artifact = build(point.candidate, floating)
-    manifest, parity = artifact.manifest, record(check(network, artifact))
+    artifact = recorded(artifact, check(network, artifact))
+    manifest = artifact.manifest
     found_by = {"from": checkpoint, "candidate": point.label, "loss_db": point.loss_db, "time": round(point.time, 3)}
-    provenance = {**manifest.provenance, "parity": parity, "compression": found_by}
+    provenance = {**manifest.provenance, "compression": found_by}
     artifact = replace(artifact, manifest=replace(manifest, name=name, provenance=provenance))
     path = write_artifact(artifact, folder, force=True)
     task = replace(task, model=str(path))

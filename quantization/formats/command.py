@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +59,19 @@ def write(args: argparse.Namespace, artifact: Any) -> Path:
 def export_onnx(args: argparse.Namespace, network: Any, about: dict[str, Any]) -> int:
     """Convert, prove, write, say what was written."""
     from quantization.formats import onnx
-    from quantization.parity import record
+    from quantization.parity import recorded
 
     artifact = onnx.export(network, args.name, args.frames_per_step, about)
-    parity = record(onnx.check(network, artifact, args.mixture))
-    manifest = replace(artifact.manifest, provenance={**artifact.manifest.provenance, "parity": parity})
-    path = onnx.write(replace(artifact, manifest=manifest), args.out)
+    parity = onnx.check(network, artifact, args.mixture)
+    path, manifest = onnx.write(recorded(artifact, parity), args.out), artifact.manifest
     if args.json:
-        print(json.dumps({"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": parity}))
+        found = {"model": str(path), "bytes": manifest.size, "sha256": manifest.sha256, "parity": asdict(parity)}
+        print(json.dumps(found))
     else:
         print(
             f"{path}: float32, {manifest.size / 1e6:.2f} MB, latency "
-            f"{1000 * manifest.latency / manifest.sample_rate:g} ms, {parity['model_db']} dB from the network "
-            f"(at least {parity['floor_db']:g} expected), onnxruntime"
+            f"{1000 * manifest.latency / manifest.sample_rate:g} ms, {parity.model_db} dB from the network "
+            f"(at least {parity.floor_db:g} expected), onnxruntime"
         )
     return 0
 

@@ -28,6 +28,7 @@ import pytest
 
 from edge_sdk.errors import EdgeError
 from quantization.regression.budget import Budget
+from quantization.regression.names import hidden, hiding
 
 if TYPE_CHECKING:
     from quantization.regression.baseline import Scores
@@ -54,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "edge_sdk_report", "folder for the pages of failures, or a page to point to", default="edge-sdk-report"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if said := hidden(config.rootpath, config.rootpath / "src"):
+        config.issue_config_time_warning(pytest.PytestConfigWarning(f"edge-sdk: {said}"), stacklevel=2)
 
 
 @pytest.fixture(scope="session")
@@ -185,7 +191,8 @@ def one_line_each() -> Iterator[None]:
     except EdgeError as error:
         pytest.fail(f"edge-sdk: {error}", pytrace=False)
     except ImportError as error:
-        pytest.fail(f"edge-sdk: a gate needs pip install 'edge-sdk[device,train]' ({error})", pytrace=False)
+        why = hiding(error.name) or f"a gate needs pip install 'edge-sdk[device,train]' ({error})"
+        pytest.fail(f"edge-sdk: {why}", pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from tests.browser import CHROMIUM, WITHOUT
+from tests.pages import Page, check_inside, check_shown
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MIXTURES = ("woman-cafe", "man-rain")
 SIGNALS = ("noisy", "clean", "int8", "float32")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 @dataclass(frozen=True)
@@ -93,14 +92,10 @@ def test_page_is_well_formed_and_accessible(demo):
 
 
 def test_page_carries_everything_inside_and_loads_nothing(demo):
-    page = Page.of(demo.html)
+    check_inside(demo.html)
     assert len(demo.html) < 6e6
-    assert not re.search(r"https?://|url\(|@import|<link|<iframe", demo.html, re.IGNORECASE)
-    for tag, attributes in page.tags:
-        for name in ("src", "href", "srcset", "poster", "data", "action"):
-            assert attributes.get(name, "data:").startswith("data:"), (tag, name)
     for player, (mixture, signal) in zip(
-        page.attributes("audio"),
+        Page.of(demo.html).attributes("audio"),
         [(m, s) for m in MIXTURES for s in ("noisy", "int8", "clean", "float32")],
         strict=True,
     ):
@@ -118,29 +113,9 @@ def test_console_ends_with_where_the_page_is(demo):
     assert str(demo.out / "index.html") in "".join(demo.printed.splitlines()[-2:])
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium installed (apt-get install chromium)")
+@pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)
 def test_a_browser_shows_the_page_without_complaint(demo, tmp_path):
-    """Drawn, and every sound and picture decoded: the page reports that into its title."""
-    probe = """<script>addEventListener("load", () => setTimeout(() => {
-      const seen = [...document.images].filter(i => i.naturalWidth > 0).length;
-      const heard = [...document.querySelectorAll("audio")].filter(a => a.duration > 4).length;
-      document.title = `seen ${seen} heard ${heard} wide ${document.documentElement.scrollWidth <= innerWidth}`;
-    }, 1500))</script></body>"""
-    page, picture = tmp_path / "page.html", tmp_path / "page.png"
-    page.write_text(demo.html.replace("</body>", probe), encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,900"]
-    done = subprocess.run(
-        [*command, "--virtual-time-budget=8000", "--dump-dom", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    count = len(MIXTURES) * len(SIGNALS)
-    assert f"<title>seen {count} heard {count} wide true</title>" in done.stdout
-    assert "CONSOLE" not in done.stderr, done.stderr  # violations of the page's own policy, script errors
-    subprocess.run([*command, f"--screenshot={picture}", page.as_uri()], capture_output=True, timeout=90, check=True)
-    assert picture.stat().st_size > 50_000  # an empty page is about 4 kB
+    check_shown(demo.out / "index.html", len(MIXTURES) * len(SIGNALS), tmp_path, 500)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
@@ -182,44 +157,3 @@ def reference_si_sdr(estimate: np.ndarray, clean: np.ndarray) -> float:
     """Another way to the same figure: SI-SDR is a function of the correlation alone."""
     squared = np.corrcoef(estimate, clean)[0, 1] ** 2
     return float(10 * np.log10(squared / (1 - squared)))
-
-
-@dataclass
-class Page(HTMLParser):
-    """The tags of a page in order, what stayed open, and the texts of its tables' cells."""
-
-    tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    open: list[str] = field(default_factory=list)
-    tables: list[list[list[str]]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @classmethod
-    def of(cls, html: str) -> Page:
-        page = cls()
-        page.feed(html)
-        page.close()
-        return page
-
-    def attributes(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("th", "td"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] in ("th", "td"):
-            self.tables[-1][-1][-1] += data

@@ -19,7 +19,7 @@ from quantization.export import export
 from quantization.layers import DEPTHWISE, Layer, graph_layers, layers, read, text
 from quantization.parity import check, load_mixture
 from quantization.quantize import quantize, stored_bits
-from quantization.recipes import RECIPES, Precision, Recipe, floor_db, precisions
+from quantization.recipes import RECIPES, Precision, Recipe, floor_db, not_on, precisions
 from quantization.step_graph import step_graph
 from tests.conftest import small_network
 from tests.quantization.filter_networks import filter_network
@@ -100,6 +100,11 @@ def test_overrides_give_single_layers_another_recipe(exported: Artifact, trained
     assert bits["separator.blocks.1.project"] == 4  # the last one that fits
     assert bits["separator.blocks.0.expand"] == bits["separator.bottleneck"] == bits["encoder"] == 8
     assert check(trained, mixed).floor_db == floor_db(mixed.manifest.recipe) == RECIPES["dynamic_int4"].floor_db
+
+
+def test_a_model_is_for_no_interpreter_that_any_of_its_layers_is_not_for() -> None:
+    assert not_on("dynamic_int8") == ()
+    assert not_on("dynamic_int8+dynamic_int4") == not_on("dynamic_int4") == ("tflite-runtime",)
 
 
 def test_an_override_of_a_module_is_not_one_of_its_namesakes() -> None:

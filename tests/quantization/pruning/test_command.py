@@ -72,7 +72,7 @@ def test_rounds_of_pruning_and_training_go_on_where_they_stopped(
     [
         (["--importance", "norm", "--ratio", "1.5"], "ratio = 1.5: expected a share"),
         (["--importance", "norm", "--ratio", "0.98", *FINE], "leaves separator.blocks.0 with its 24 channels empty"),
-        ([], "--importance taylor is measured on mixtures: give --recipe and --data"),
+        ([], "--importance activation is measured on mixtures: give --recipe and --data"),
         (["--importance", "norm", "--blocks", "1"], "which block to do without is found out on mixtures"),
         (["--recipe", "r.toml"], "--recipe and --data belong together"),
         (["--importance", "norm", "--run", "r"], "training on takes --recipe and --data"),

@@ -64,7 +64,7 @@ def test_the_most_important_channels_of_all_layers_stay() -> None:
 def test_widths_of_ranked_layers_are_multiples_and_no_less_than_the_minimum(ratio: float) -> None:
     dimensions = hidden_dimensions(build(preset("enhance-mono")))
     scores = {d.name: torch.rand(256) * (1 + index) for index, d in enumerate(dimensions)}
-    kept = keep_globally(dimensions, scores, PruneConfig(ratio, scope="global", minimum=32), [])
+    kept = keep_globally(dimensions, scores, PruneConfig(ratio, importance="taylor", scope="global", minimum=32), [])
     widths = [len(channels) for channels in kept.values()]
     assert all(width % 16 == 0 and width >= 32 for width in widths) and len(set(widths)) > 1
     assert sum(widths) == pytest.approx((1 - ratio) * 14 * 256, abs=16)
@@ -119,7 +119,7 @@ def test_where_nothing_of_value_went_fitting_changes_nothing(name: str) -> None:
         ({"filters": 1.5}, "filters = 1.5: expected a share"),
         ({"ratio": 0.0}, "nothing to prune"),
         ({"multiple": 0}, "multiple = 0"),
-        ({"importance": "magic"}, "importance 'magic': expected one of taylor, activation, norm"),
+        ({"importance": "magic"}, "importance 'magic': expected one of activation, taylor, norm"),
         ({"scope": "block"}, "scope 'block': expected one of layer, global"),
     ],
 )

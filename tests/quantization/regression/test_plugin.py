@@ -19,9 +19,9 @@ from quantization.artifact import Artifact, write_artifact
 from quantization.regression.baseline import read_baseline
 from quantization.regression.clips import open_clips, score_clips
 from tests.models.recordings import voice
+from tests.pages import Page, check_inside
 from tests.quantization.clips import write_clips
 from tests.quantization.networks import network
-from tests.quantization.pages import Page, check_inside
 from tests.quantization.regression.plugin_run import MODULE
 
 pytest_plugins = ["pytester"]
