@@ -147,6 +147,17 @@ def test_tflite_runtime_with_numpy_2_says_so(monkeypatch: pytest.MonkeyPatch) ->
         backends.load_model(b"", "tflite-runtime", 1)
 
 
+@pytest.mark.parametrize("recipe", ["dynamic_int4", "dynamic_int8+dynamic_int4"])
+def test_4_bit_weights_are_refused_where_they_give_nan(
+    tiny: Bundle, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_sdk.interpreter.choose_backend", lambda name: "tflite-runtime")
+    with pytest.raises(
+        BackendError, match=r"tflite-runtime gives NaN for 4-bit weights .*; quantize it with dynamic_int8"
+    ):
+        StepInterpreter(replace(tiny.manifest, recipe=recipe), tiny.model, "tflite-runtime")
+
+
 def test_a_damaged_backend_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     damaged = replace(BACKENDS["ai-edge-litert"], module="edge_sdk.no_such_module")
     monkeypatch.setitem(backends.BACKENDS, "ai-edge-litert", damaged)
