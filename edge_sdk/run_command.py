@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("S16_LE", "S24_LE", "S24_3LE", "S32_LE", "FLOAT_LE")
 PRIORITY = 60
+NO_MODEL = "none"
 
 
 def register(commands: Any) -> None:
@@ -31,7 +32,7 @@ def register(commands: Any) -> None:
     run.add_argument(
         "--preset", choices=tuple(PRESETS), help="; ".join(f"{k}: {p.purpose}" for k, p in PRESETS.items())
     )
-    run.add_argument("--model", metavar="NAME", help="a shipped model or a bundle (default: the preset's)")
+    run.add_argument("--model", metavar="NAME", help="a shipped model, a bundle, or none (default: the preset's)")
     run.add_argument(
         "--smaller", metavar="NAME", action="append", default=[], help="model for when that is too slow (several times)"
     )
@@ -110,7 +111,7 @@ def run_live(args: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, end_it))
         stack.enter_context(reporting(args, stream, reporter))
-        end = math.inf if args.seconds is None else args.seconds * stream.manifest.sample_rate
+        end = math.inf if args.seconds is None else args.seconds * stream.sound.rate_hz
         stream.run(lambda: stop.is_set() or stream.metrics.processed >= end)
     return 0
 
@@ -119,8 +120,6 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     """What the options ask for; `EdgeError` for options that do not go together, `ValueError` for values that no part
     of a stream takes."""
     from edge_sdk.audio.arrays import load_array
-    from edge_sdk.contract import read_bundle
-    from edge_sdk.library import find_model
     from edge_sdk.live.highpass import CUTOFF_HZ
     from edge_sdk.live.limiter import LimiterConfig
     from edge_sdk.live.mix import MixConfig
@@ -131,7 +130,10 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     if args.json and args.playback == "-":
         raise EdgeError("--json and --playback - both want standard output; write the sound to a file or a device")
     preset = PRESETS[args.preset or "speaker"]
-    models = (args.model or preset.model, *args.smaller)
+    model = args.model or preset.model
+    models = () if model == NO_MODEL else (model, *args.smaller)
+    if args.smaller and not models:
+        raise EdgeError(f"--smaller is for when --model is too slow; {NO_MODEL} is not, leave it out")
     beam = None if args.beam is None else BeamConfig(args.beam, args.suppression, args.azimuth, args.postfilter)
     return StreamConfig(
         models,
@@ -142,7 +144,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         look_deg=args.look,
         channels=args.channels,
         format=args.format,
-        period=args.period or preset.period(read_bundle(find_model(models[0])).manifest.sample_rate),
+        period=args.period or preset.period(rate_of(models)),
         queue=args.queue or preset.queue,
         periods=preset.periods,
         one_clock=args.one_clock,
@@ -156,6 +158,15 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         listen=args.http is not None,
         realtime=RealtimeConfig(args.priority, tuple(args.cpu)),
     )
+
+
+def rate_of(models: tuple[str, ...]) -> int:
+    """Samples per second that the first of the models is for."""
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
+    from edge_sdk.live.stream import RATE_HZ
+
+    return read_bundle(find_model(models[0])).manifest.sample_rate if models else RATE_HZ
 
 
 @contextmanager
@@ -172,7 +183,7 @@ def reporting(args: argparse.Namespace, stream: LiveStream, reporter: Reporter) 
         elif not args.quiet:
             reporter.every(*stack.enter_context(terminal_view(sys.stderr)))
         if stream.taps is not None:
-            routes = page_routes(lambda: reporter.latest, *stream.taps, stream.manifest.sample_rate)
+            routes = page_routes(lambda: reporter.latest, *stream.taps, stream.sound.rate_hz)
             server = stack.enter_context(LocalServer(args.http[0], args.http[1], routes))
             print(f"edge-sdk: {server.url}", file=sys.stderr)
         if args.prometheus is not None:

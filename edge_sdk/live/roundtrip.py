@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.contract import LatencyPart
+from edge_sdk.contract import LatencyPart, read_bundle
 from edge_sdk.errors import AudioError
+from edge_sdk.library import find_model
 from edge_sdk.live.limiter import LimiterConfig
 from edge_sdk.live.loop import Chain, Loop
 from edge_sdk.live.mix import MixConfig
@@ -57,7 +58,7 @@ def measure(config: StreamConfig) -> Roundtrip:
     config = replace(config, mix=MixConfig(wet=0.0), limiter=plain, highpass_hz=0.0, read_ahead=False, one_clock=True)
     stream = LiveStream(config)
     try:
-        clicks = Clicks(stream.chain, stream.manifest.sample_rate)
+        clicks = Clicks(stream.chain, stream.sound.rate_hz)
         Loop(stream.capture, clicks, stream.feed, stream.metrics).run(clicks.over)
     finally:
         stream.close()
@@ -67,8 +68,10 @@ def measure(config: StreamConfig) -> Roundtrip:
             f"{len(through) + len(past)} of {CLICKS} clicks came back from {config.playback} to {config.capture}; join "
             "them by a cable or a loopback device, and turn the volume up"
         )
-    computed = stream_latency(stream.manifest, config.period, config.period * config.queue)
-    return Roundtrip(stream.manifest.sample_rate, through, int(np.median(past)), computed)
+    computed = stream_latency(
+        read_bundle(find_model(config.models[0])).manifest, config.period, config.period * config.queue
+    )
+    return Roundtrip(stream.sound.rate_hz, through, int(np.median(past)), computed)
 
 
 class Clicks:

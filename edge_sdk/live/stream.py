@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
-from edge_sdk.audio.arrays import MicArray
 from edge_sdk.audio.drift import DriftResampler
 from edge_sdk.audio.pcm import Capture, Playback
 from edge_sdk.beamforming.named import beamformer, stft_for
@@ -38,13 +38,24 @@ from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 from edge_sdk.live.web import taps
 from edge_sdk.separator import Separator
 
+RATE_HZ = 16_000  # without a model
 UNHURRIED_S = 60.0  # that a block of a file may take
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Samples per second, microphones that the wanted model takes, its sources, and samples of a block."""
+
+    rate_hz: int
+    mics: int
+    sources: int
+    block: int
 
 
 class LiveStream:
     """A stream with everything open. `run` it in the thread that claimed real time; `close` it in the same one.
 
-    manifest: of the wanted model; live: whether time presses; delay: samples from microphone to loudspeaker channels,
+    sound: what goes through; live: whether time presses; delay: samples from microphone to loudspeaker channels,
     without those that wait in devices; refused: what the machine did not give of `config.realtime`, a line each.
     """
 
@@ -53,24 +64,24 @@ class LiveStream:
         self._reopening: list[ReopeningCapture | ReopeningPlayback] = []
         with ExitStack() as opened:
             bundles = [read_bundle(find_model(name)) for name in config.models]
-            manifests = [bundle.manifest for bundle in bundles]
-            m = self.manifest = manifests[0]
-            check_models(manifests, config.array)
+            sound = self.sound = sound_of([bundle.manifest for bundle in bundles], config)
             self.live = config.paced or self._place(config.capture, 1, 2).kind == "device"
-            mics = m.mics if config.array is None else config.array.mics
+            mics = sound.mics if config.array is None else config.array.mics
             reference = 0 if config.array is None else config.array.reference
-            hop = 1 if config.beam is None else stft_for(m.sample_rate).hop
-            block = math.lcm(hop, *(one.block for one in manifests))
-            engines = [self._engine(opened, bundle, mics, block, reference) for bundle in bundles]
-            if config.array is not None and config.beam is not None:
-                engines[0] = self._beam(bundles[0], config.beam, config.array, block)
+            engines: list[Engine] = []
+            for bundle in bundles:
+                steered = None if engines else config.beam
+                engines.append(self._engine(bundle, steered, mics, reference))
+                opened.callback(engines[-1].close)
             if config.array is not None and config.look_deg is not None:
                 lead = lead_s(config.array, [math.radians(config.look_deg)])
-                engines.append(beam_engine(delay_and_sum_filters(lead, m.sample_rate), m.sources, block))
-            engines.append(Bypass(mics, m.sources, block, reference))
-            ladder = Ladder(engines, LadderConfig.for_blocks(block, m.sample_rate))
-            self.metrics = Metrics(mics, config.channels or m.sources, m.sample_rate, block, rungs=ladder.names)
-            self.taps = taps(mics, self.metrics.sources, m.sample_rate) if config.listen else None
+                fixed = delay_and_sum_filters(lead, sound.rate_hz)
+                engines.append(beam_engine(fixed, sound.sources, sound.block))
+            engines.append(Bypass(mics, sound.sources, sound.block, reference))
+            ladder = Ladder(engines, LadderConfig.for_blocks(sound.block, sound.rate_hz))
+            channels = config.channels or sound.sources
+            self.metrics = Metrics(mics, channels, sound.rate_hz, sound.block, rungs=ladder.names)
+            self.taps = taps(mics, channels, sound.rate_hz) if config.listen else None
             self.chain = self._chain(ladder, reference)
             # Before there are devices: locking memory takes a second or two, in which they would run over.
             self.refused = claim(config.realtime) if self.live and config.realtime else []
@@ -98,41 +109,36 @@ class LiveStream:
         """Give everything back."""
         self._opened.close()
 
-    def _engine(self, opened: ExitStack, bundle: Bundle, mics: int, block: int, reference: int) -> Engine:
-        backend = self.config.backend
-        if self.config.isolate:
-            isolation = IsolationConfig(realtime=self.config.realtime if self.live else None)
-            engine: Engine = Isolated(bundle, mics, block=block, reference=reference, backend=backend, config=isolation)
-        else:
-            engine = model_engine(Separator(bundle, backend), mics, block=block, reference=reference)
-        opened.callback(engine.close)
-        return engine
-
-    def _beam(self, bundle: Bundle, beam: BeamConfig, array: MicArray, block: int) -> Engine:
-        separator = Separator(bundle, self.config.backend)
+    def _engine(self, bundle: Bundle, beam: BeamConfig | None, mics: int, reference: int) -> Engine:
+        config, block = self.config, self.sound.block
+        if config.isolate:
+            isolation = IsolationConfig(realtime=config.realtime if self.live else None)
+            return Isolated(bundle, mics, block=block, reference=reference, backend=config.backend, config=isolation)
+        separator = Separator(bundle, config.backend)
+        if beam is None or config.array is None:
+            return model_engine(separator, mics, block=block, reference=reference)
         steered = beamformer(
             separator,
             separator.sample_rate,
-            array,
+            config.array,
             beam.name,
             suppression=beam.suppression,
             azimuths_deg=beam.azimuths_deg,
             postfilter=PostFilterConfig() if beam.postfilter else None,
         )
-        name = f"{bundle.manifest.name}+{beam.name}"
-        return Local(name, steered, array.mics, separator.sources, block, array.reference)
+        return Local(f"{bundle.manifest.name}+{beam.name}", steered, mics, separator.sources, block, reference)
 
     def _chain(self, ladder: Ladder, reference: int) -> LiveChain:
-        config, metrics, rate_hz = self.config, self.metrics, self.manifest.sample_rate
+        config, metrics, rate_hz = self.config, self.metrics, self.sound.rate_hz
         channels = metrics.sources
         guard = Guard(ladder, metrics, rate_hz, config.period, reference, None if self.live else UNHURRIED_S)
         limiter = Limiter(channels, rate_hz, config.limiter)
         joined = all(self._place(name, 1, 2).kind == "device" for name in (config.capture, config.playback))
         return LiveChain(
-            StandIn(metrics, standing_in(config, self.manifest, reference)),
+            StandIn(metrics, standing_in(config, self.sound, reference)),
             HighPass(metrics.mics, rate_hz, config.highpass_hz) if config.highpass_hz else None,
             guard,
-            Mix(self.manifest.sources, channels, rate_hz, guard.delay, config.mix),
+            Mix(self.sound.sources, channels, rate_hz, guard.delay, config.mix),
             Howl(rate_hz, float(limiter.ceiling)) if joined else None,  # no feedback without a room
             limiter,
             metrics,
@@ -143,7 +149,7 @@ class LiveStream:
 
     def _capture(self) -> Capture:
         config, array = self.config, self.config.array
-        channels = self.manifest.mics if array is None else array.capture_channels
+        channels = self.sound.mics if array is None else array.capture_channels
         place = self._place(config.capture, channels, config.periods)
         selected = None if array is None else array.channels
 
@@ -176,17 +182,20 @@ class LiveStream:
             one_clock = not self.live or card_of(config.capture) == card_of(config.playback)
         drift = None
         if not one_clock:
-            drift = DriftResampler(self.playback.channels, self.manifest.sample_rate, queue, config.period)
+            drift = DriftResampler(self.playback.channels, self.sound.rate_hz, queue, config.period)
         return Feed(self.playback, self.metrics, queue + 2 * config.period, drift)
 
     def _place(self, name: str, channels: int, periods: int) -> Place:
         config = self.config
-        rate = self.manifest.sample_rate
-        return Place(name, rate, channels, config.format, config.period, periods, config.paced)
+        return Place(name, self.sound.rate_hz, channels, config.format, config.period, periods, config.paced)
 
 
-def check_models(manifests: Sequence[Manifest], array: MicArray | None) -> None:
-    """`EdgeError` for models that cannot take turns, or hear another array."""
+def sound_of(manifests: Sequence[Manifest], config: StreamConfig) -> Sound:
+    """What models that take turns have in common; without any, what the microphones give. `EdgeError` where they cannot
+    take turns, or hear another array."""
+    array = config.array
+    if not manifests:
+        return Sound(RATE_HZ, 1, 1, config.period)
     first = manifests[0]
     mics = first.mics if array is None else array.mics
     for m in manifests:
@@ -198,12 +207,15 @@ def check_models(manifests: Sequence[Manifest], array: MicArray | None) -> None:
                 f"{m.name} gives {m.sources} sources at {m.sample_rate} Hz, {first.name} {first.sources} at "
                 f"{first.sample_rate}; a smaller model must give the same"
             )
+    hop = 1 if config.beam is None else stft_for(first.sample_rate).hop
+    block = math.lcm(hop, *(m.block for m in manifests))
+    return Sound(first.sample_rate, first.mics, first.sources, block)
 
 
-def standing_in(config: StreamConfig, m: Manifest, reference: int) -> list[int]:
+def standing_in(config: StreamConfig, sound: Sound, reference: int) -> list[int]:
     """The reference, and the microphones that may take its place, the nearest first: all where one alone is listened
     to, none where model or filter know places."""
-    if config.array is None or m.mics > 1 or config.beam is not None:
+    if config.array is None or sound.mics > 1 or config.beam is not None:
         return [reference]
     places = config.array.positions_m
     return sorted(range(len(places)), key=lambda mic: math.dist(places[mic], places[reference]))

@@ -27,6 +27,7 @@ class StreamConfig:
     """What a stream is made of.
 
     models: the wanted one and smaller ones for when it cannot keep up, all with as many sources; names or bundles.
+    Without any the reference microphone goes through.
     capture, playback: ALSA devices, files, or `-`. array: whose microphones the capture has; without, one channel for
     each that the model takes. beam: steered by the wanted model. look_deg: azimuth of a fixed
     beam, which stands between the models and the microphone. channels: of the playback, by default one for each
@@ -61,8 +62,8 @@ class StreamConfig:
     realtime: RealtimeConfig | None = None
 
     def __post_init__(self) -> None:
-        if not self.models:
-            raise ValueError("models: expected at least one")
+        if not self.models and self.beam is not None:
+            raise ValueError("no models: expected one to steer the beam")
         if self.period < 1 or self.queue < 1 or self.periods < 2:
             raise ValueError(
                 f"period = {self.period}, queue = {self.queue}, periods = {self.periods}: expected 1, 1 and 2 or more"

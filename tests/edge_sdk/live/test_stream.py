@@ -113,6 +113,16 @@ def test_a_fixed_beam_stands_between_the_models_and_the_microphone(tmp_path: Pat
     np.testing.assert_allclose(y[:, stream.delay :], want, rtol=0, atol=0.51 / 2**15)
 
 
+def test_without_a_model_the_reference_microphone_goes_through(tmp_path: Path) -> None:
+    array = load_array("respeaker-usb-v2")
+    x = mixture(0.5, array.capture_channels)
+    source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
+    options = ["--capture", str(source), "--playback", str(target), "--array", array.name, "--quiet"]
+    assert main(["run", "--model", "none", *options, "--high-pass", "0", "--ceiling", "0"]) == 0
+    y, _ = soundfile.read(target, dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(y.T, x[[array.channels[array.reference]]])
+
+
 def test_the_ceiling_holds_whatever_the_gain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = written(tmp_path / "in.wav", mixture()), tmp_path / "out.wav"
     options = ["--capture", str(source), "--playback", str(target), "--gain", "30", "--ceiling", "-12", "--quiet"]
@@ -164,6 +174,7 @@ def test_a_signal_fades_out_and_leaves_a_whole_file(tmp_path: Path, number: int)
         (["--period", "-1"], "period = -1"),
         (["--high-pass", "9000"], "cutoff_hz = 9000.0: expected more than 0 and less than half of 16000 Hz"),
         (["--channels", "-2"], "channels = -2: expected 1 or more"),
+        (["--model", "none", "--smaller", "enhance-mono"], "--smaller is for when --model is too slow"),
         (["--look", "90"], "look_deg = 90: expected an array of two microphones or more to look with"),
         (["--array", "respeaker-usb-v2"], "1 channels, the microphones are on [1, 2, 3, 4]; wrong --array?"),
         (["--priority", "100"], "priority = 100: expected 1 to 99"),
