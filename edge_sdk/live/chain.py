@@ -69,11 +69,11 @@ class LiveChain:
         """As `loop.Chain.watch`."""
         self._stand_in.watch(x)
 
-    def reset(self) -> None:
-        """As `loop.Chain.reset`."""
+    def forget(self) -> None:
+        """As `loop.Chain.forget`."""
         if self._highpass is not None:
             self._highpass.reset()
-        self._guard.reset()
+        self._guard.forget()
         self._mix.reset()
         if self._howl is not None:
             self._howl.reset()

@@ -56,7 +56,7 @@ class Guard:
         self._transition = Transition(ladder.sources, self.block, rate_hz)
         self._ready: Samples = np.zeros((ladder.sources, 2 * self.block), np.float32)  # two blocks, written in turn
         self._last: Samples = np.zeros((ladder.sources, 2), np.float32)  # of the block before
-        self.reset()
+        self.forget()
 
     def process(self, x: Samples, out: Samples) -> None:
         """Take samples `[mics, n]`; as many go to `out`, `[sources, n]`."""
@@ -79,9 +79,9 @@ class Guard:
         self.ladder.overrun()
         self.metrics.rung = self.ladder.rung
 
-    def reset(self) -> None:
-        """Be as new, with every engine."""
-        self.ladder.reset()
+    def forget(self) -> None:
+        """The stream begins anew, with the engine that is in use."""
+        self.ladder.forget()
         self._history.reset()
         self._ready.fill(0)
         self._last.fill(0)

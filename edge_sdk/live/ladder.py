@@ -154,7 +154,15 @@ class Ladder:
         self._bad = Strikes(self.config.bad, self.config.window)
         self._late = Strikes(self.config.late, self.config.window)
         self._overruns = Strikes(self.config.overruns, self.config.window)
-        self._begin()
+        self.rung = 0
+        self.seconds = 0.0
+        self.before = None
+        self._block = self._quiet_since = self._moved = 0
+        self._upper = None
+        self._trial_left = 0
+        self._climbed = False
+        self._calm = self.config.calm
+        self._reach = 1
 
     @property
     def out(self) -> Samples:
@@ -185,29 +193,16 @@ class Ladder:
         """The sound card lost samples or ran dry: held against the engine in use."""
         self._strike(self._overruns, Outcome.LATE)
 
-    def reset(self) -> None:
-        """Be as new, with every engine."""
+    def forget(self) -> None:
+        """The stream begins anew: nothing of its past is remembered but how the engines did, and which is in use."""
         for rung in self._rungs:
             rung.begin()
-        self._begin()
+        self._upper, self.before = None, None
 
     def close(self) -> None:
         """End what runs beside."""
         for rung in self._rungs:
             rung.engine.close()
-
-    def _begin(self) -> None:
-        self.rung = 0
-        self.seconds = 0.0
-        self.before = None
-        self._block = self._quiet_since = self._moved = 0
-        self._upper = None
-        self._trial_left = 0
-        self._climbed = False
-        self._calm = self.config.calm
-        self._reach = 1
-        for strikes in (self._bad, self._late, self._overruns):
-            strikes.clear()
 
     def _strike(self, strikes: Strikes, outcome: Outcome) -> None:
         """Hold a fault against the engine in use."""

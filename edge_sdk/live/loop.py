@@ -35,8 +35,8 @@ class Chain(Protocol):
         lost ones."""
         ...
 
-    def reset(self) -> None:
-        """Be as newly made."""
+    def forget(self) -> None:
+        """The stream begins anew: nothing that was heard is remembered."""
         ...
 
     def overrun(self) -> None:
@@ -101,7 +101,7 @@ class Loop:
         for piece in self._gaps.fill(min(left, self._short)):
             self._give(self._chain.process(piece))
         if left > self._short:
-            self._chain.reset()
+            self._chain.forget()
         for begin in range(self._short, left, self._silence.shape[1]):
             self._silence.fill(0)  # whoever plays it may have changed it
             self._give(self._silence[:, : left - begin])

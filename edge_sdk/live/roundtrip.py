@@ -106,9 +106,9 @@ class Clicks:
     def watch(self, x: Samples) -> None:
         """Nothing: clicks and silence would look like broken microphones."""
 
-    def reset(self) -> None:
-        """As `Chain.reset`."""
-        self._chain.reset()
+    def forget(self) -> None:
+        """As `Chain.forget`."""
+        self._chain.forget()
 
     def overrun(self) -> None:
         """Nothing: a click that an overrun spoilt is not the median."""

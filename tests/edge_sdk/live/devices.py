@@ -116,7 +116,7 @@ class Through:
     def __init__(self, channels: int = 1, delay: int = 0, grain: int = 1) -> None:
         self.channels, self.delay, self.grain = channels, delay, grain
         self.resets, self.overruns, self.watched = -1, 0, 0
-        self.reset()
+        self.forget()
 
     def process(self, x: Samples) -> Samples:
         assert x.shape[1] % self.grain == 0
@@ -124,7 +124,7 @@ class Through:
         self._line = line[:, x.shape[1] :].copy()
         return line[:, : x.shape[1]].copy()
 
-    def reset(self) -> None:
+    def forget(self) -> None:
         self._line = np.zeros((self.channels, self.delay), np.float32)
         self.resets += 1
 

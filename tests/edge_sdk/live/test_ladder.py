@@ -189,12 +189,12 @@ def test_the_same_faults_give_the_same_steps() -> None:
     assert set(first) == {0, 1, 2}
 
 
-def test_reset_begins_at_the_top_and_close_ends_every_engine() -> None:
+def test_forgetting_keeps_the_rung_and_close_ends_every_engine() -> None:
     engines = [Scripted(fails=at(range(3), Outcome.BAD)), Scripted()]
     ladder = Ladder(engines, QUICK, Clock())
     assert run(ladder, 5)[-1] == 1
-    ladder.reset()
-    assert ladder.rung == 0
+    ladder.forget()
+    assert ladder.rung == 1 and all(engine.resets for engine in engines)
     ladder.close()
     assert all(engine.closed for engine in engines)
 
