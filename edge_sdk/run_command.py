@@ -83,6 +83,7 @@ def register(commands: Any) -> None:
 def run_live(args: argparse.Namespace) -> int:
     from edge_sdk.live.log_limit import limited_log
     from edge_sdk.live.notify import service_manager
+    from edge_sdk.live.realtime import tidy
     from edge_sdk.live.reports import Reporter
     from edge_sdk.live.stream import LiveStream
 
@@ -98,6 +99,7 @@ def run_live(args: argparse.Namespace) -> int:
             print(f"edge-sdk: {line}; goes on without (edge-sdk doctor says how to allow it)", file=sys.stderr)
         reporter = Reporter(stream.metrics)
         reporter.every(30.0, lambda _: limit.overdue())
+        reporter.every(60.0, lambda _: tidy())
         manager = service_manager()
         if manager is not None:
             reporter.every(manager.interval_s, manager)

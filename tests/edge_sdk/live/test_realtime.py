@@ -40,6 +40,19 @@ def test_everything_is_claimed_where_it_is_allowed() -> None:
 
 
 @needs_root
+def test_cycles_made_after_the_claim_are_freed_on_request_and_what_was_there_stays_frozen() -> None:
+    found, _ = claimed(
+        "refused = claim(RealtimeConfig(priority=0))\n"
+        "class Node: pass\n"
+        "for _ in range(1000): node = Node(); node.me = node\n"
+        "import weakref; last = weakref.ref(node); del node\n"
+        "from edge_sdk.live.realtime import tidy\n"
+        "assert last() is not None; tidy(); assert last() is None\n"
+    )
+    assert not found["collector"] and found["frozen"] > 1000
+
+
+@needs_root
 def test_without_permission_each_part_is_refused_in_one_line_and_the_rest_is_claimed() -> None:
     """As an ordinary user whose limits are zero."""
     found, _ = claimed(
