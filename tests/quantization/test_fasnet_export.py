@@ -146,7 +146,7 @@ def test_a_recording_of_four_channels_is_separated_by_the_command(folder: Path, 
 def test_a_bundle_is_inspected_and_benched(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("inspect", folder / "four-int8.edge", "--json")
     shown = json.loads(capsys.readouterr().out)
-    assert shown["filter_and_sum"]["windows"] == "windows" and shown["mics"] == 4
+    assert shown["manifest"]["filter_and_sum"]["windows"] == "windows" and shown["manifest"]["mics"] == 4
     run("bench", folder / "four-int8.edge", "--seconds", 0.2, "--json")
     assert json.loads(capsys.readouterr().out)["p50_us"] > 0
 
