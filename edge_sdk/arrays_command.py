@@ -1,4 +1,4 @@
-"""`edge-sdk arrays`, and `edge-sdk array list` and `show`."""
+"""`edge-sdk arrays`, and `edge-sdk array list`, `show` and `calibrate`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from edge_sdk import calibrate_command
 
 if TYPE_CHECKING:
     from edge_sdk.audio.arrays import MicArray
@@ -25,7 +27,7 @@ def register(commands: Any) -> None:
     arrays.add_argument("--json", action="store_true", help="print what is known as JSON")
     arrays.set_defaults(run=run_arrays)
 
-    array = commands.add_parser("array", help="work with one microphone array: list, show")
+    array = commands.add_parser("array", help="work with one microphone array: list, show, calibrate")
     actions = array.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="list known microphone arrays, as edge-sdk arrays does")
     listing.add_argument("--json", action="store_true", help="print what is known as JSON")
@@ -39,6 +41,7 @@ def register(commands: Any) -> None:
     showing.add_argument("--force", action="store_true", help="overwrite FILE.svg")
     showing.add_argument("--json", action="store_true", help="print it as JSON, with the patterns over azimuth")
     showing.set_defaults(run=run_show)
+    calibrate_command.register(actions, degrees)
 
 
 def run_arrays(args: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk import (
     arrays_command,
     beam_options,
+    calibrate_command,
     devices_command,
     doctor_command,
     latency_command,
@@ -40,6 +41,7 @@ def register(commands: Any) -> None:
     separate.add_argument("--float", action="store_true", help="write 32-bit float samples instead of 16-bit ones")
     separate.add_argument("--force", action="store_true", help="overwrite files")
     beam_options.add_beam(separate)
+    calibrate_command.add_option(separate)
     add_interpreter(separate)
     separate.set_defaults(run=run_separate)
 
@@ -72,6 +74,7 @@ def add_interpreter(command: argparse.ArgumentParser) -> None:
 def run_separate(args: argparse.Namespace) -> int:
     import numpy as np
 
+    from edge_sdk.audio.calibration import load_calibration
     from edge_sdk.audio.recordings import read_recording
     from edge_sdk.audio.wav import read_wav, write_wavs
     from edge_sdk.contract import read_bundle
@@ -79,6 +82,8 @@ def run_separate(args: argparse.Namespace) -> int:
     from edge_sdk.separator import Separator
 
     beam_options.check_beam(args)
+    if args.calibration is not None and args.beam is None:
+        raise EdgeError("--calibration is for the microphones of an array; choose a spatial filter with --beam")
     bundle = read_bundle(find_model(args.model))
     m = bundle.manifest
     array = None if args.beam is None else beam_options.fitting_array(args.array, m)
@@ -89,6 +94,8 @@ def run_separate(args: argparse.Namespace) -> int:
         x, file_rate = read_wav(args.input, m.sample_rate, m.mics)
     else:
         x, file_rate = read_recording(args.input, m.sample_rate, array)
+        if args.calibration is not None:
+            x = load_calibration(args.calibration, array).corrected(x, m.sample_rate)
     if file_rate != m.sample_rate:
         note(f"{args.input}: resampled from {file_rate} Hz to the model's {m.sample_rate} Hz")
     separator = Separator(bundle, args.backend, args.threads)

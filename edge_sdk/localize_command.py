@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk.errors import ArrayError, AudioError
+from edge_sdk.errors import ArrayError, AudioError, EdgeError
 
 if TYPE_CHECKING:
     from edge_sdk.audio.arrays import MicArray
@@ -28,21 +28,27 @@ With --json: one object. moments: every so often {time_s, talkers}, where talker
 or {azimuth_deg: -180 to 180, from the array's x towards its y; elevation_deg: -90 to 90, null without --elevation;
 unsure_deg: standard deviation of the azimuth; heard: whether the talker spoke since the moment before}. A talker keeps
 the place in the list. Beside moments: input, array, method, sample_rate_hz, input_rate_hz, duration_s, every_s,
-band_hz, aliasing_hz, silent_microphones, real_time_factor.
+band_hz, aliasing_hz, silent_microphones, real_time_factor. With --capture: one object a line, as a moment, with
+faulty_microphones and lost_samples beside.
 """
 
 
 def register(commands: Any) -> None:
     """Add `localize`."""
     localize = commands.add_parser(
-        "localize", help="say where the talkers of an array's recording are, over time", epilog=FIELDS
+        "localize", help="say where the talkers are whom an array hears, over time", epilog=FIELDS
     )
-    localize.add_argument("input", type=Path, metavar="FILE", help="a recording of the array: wav, flac or ogg")
+    source = localize.add_mutually_exclusive_group(required=True)
+    source.add_argument("input", type=Path, nargs="?", metavar="FILE", help="a recording: wav, flac or ogg")
+    source.add_argument(
+        "--capture", metavar="DEVICE", help="listen live: a device of ALSA (edge-sdk devices), until Ctrl-C"
+    )
+    localize.add_argument("--seconds", type=seconds, metavar="S", help="of --capture: stop after so long")
     localize.add_argument(
         "--array",
         required=True,
         metavar="NAME",
-        help="that recorded it: a known array (edge-sdk arrays) or a TOML file",
+        help="whose microphones these are: a known array (edge-sdk arrays) or a TOML file",
     )
     localize.add_argument("--talkers", type=number, metavar="N", help="look for N at most (default: 2)")
     localize.add_argument(
@@ -53,6 +59,24 @@ def register(commands: Any) -> None:
     )
     localize.add_argument("--elevation", action="store_true", help="tell above from below; not with a flat array")
     localize.add_argument(
+        "--keep",
+        type=degrees,
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FROM", "TO"),
+        help="look only between these azimuths, from x towards y; several times for several zones",
+    )
+    localize.add_argument(
+        "--null",
+        type=degrees,
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FROM", "TO"),
+        help="take nobody between these azimuths for a talker, say a television; several times for several zones",
+    )
+    localize.add_argument(
         "--band",
         type=float,
         nargs=2,
@@ -60,7 +84,7 @@ def register(commands: Any) -> None:
         help="frequencies in Hz to go by (default: 200 to 7000, or to what the recording has)",
     )
     localize.add_argument(
-        "--every", type=seconds, default=0.5, metavar="S", help="a line every S seconds (default: 0.5)"
+        "--every", type=seconds, metavar="S", help="a line every S seconds (default: 0.5; 1 with --capture)"
     )
     localize.add_argument("--plot", type=Path, metavar="OUT.svg", help="draw the tracks, too (needs matplotlib)")
     localize.add_argument("--force", action="store_true", help="overwrite OUT.svg")
@@ -74,17 +98,21 @@ def run_localize(args: argparse.Namespace) -> int:
     from edge_sdk.audio.recordings import read_recording
 
     array = load_array(args.array)
+    if args.capture is not None:
+        if args.plot is not None:
+            raise EdgeError("--plot draws a whole recording, not --capture; leave one of them out")
+        from edge_sdk.localize_live import run_live
+
+        return run_live(args, array, args.every or 1.0)
+    if args.seconds is not None:
+        raise EdgeError("--seconds ends --capture; a recording ends by itself, leave it out")
+    every_s = args.every or 0.5
     if args.plot is not None:
         pictures.check(args.plot, args.force)
     x, file_rate = read_recording(args.input, SAMPLE_RATE, array)
     alive, x, dead = heard_only(array, x, args.input)
     localizer = opened(alive, args, file_rate)
     (low, high), aliasing = localizer.config.band_hz, alive.aliasing_hz()
-    if aliasing < low:
-        note(
-            f"all of the band, {low:g} to {high:g} Hz, lies above {aliasing:.0f} Hz, from which {alive.name} aliases "
-            "in space: talkers may appear where nobody is; give a lower --band"
-        )
     duration_s, begin = x.shape[1] / SAMPLE_RATE, time.perf_counter()
     moments = list(stream(localizer, x))
     took_s = time.perf_counter() - begin
@@ -92,7 +120,7 @@ def run_localize(args: argparse.Namespace) -> int:
         raise AudioError(
             f"{args.input}: {duration_s:.3f} s are too short; give at least {localizer.config.step_s:g} s of recording"
         )
-    rows = list(thinned(moments, args.every))
+    rows = list(thinned(moments, every_s))
     if args.json:
         result = {
             "input": str(args.input),
@@ -101,7 +129,7 @@ def run_localize(args: argparse.Namespace) -> int:
             "sample_rate_hz": SAMPLE_RATE,
             "input_rate_hz": file_rate,
             "duration_s": duration_s,
-            "every_s": args.every,
+            "every_s": every_s,
             "band_hz": [low, high],
             "aliasing_hz": aliasing,
             "silent_microphones": dead,
@@ -146,19 +174,36 @@ def opened(array: MicArray, args: argparse.Namespace, file_rate: int) -> Localiz
     """A localizer as asked for; `ArrayError` where the array cannot do that."""
     from edge_sdk.beamforming.localizer import Localizer, LocalizerConfig
     from edge_sdk.beamforming.srp_phat import HIGHEST_HZ, LOWEST_HZ
+    from edge_sdk.beamforming.zones import Zone
 
     most = USED_OF_BAND * min(file_rate, SAMPLE_RATE) / 2
     low, high = args.band or (LOWEST_HZ, min(HIGHEST_HZ, most))
     if not 0 <= low < high <= SAMPLE_RATE / 2:
         raise AudioError(f"--band {low:g} {high:g}: expected two frequencies within 0 to {SAMPLE_RATE // 2} Hz")
     if high > most and args.band:
-        raise AudioError(f"--band {low:g} {high:g}: {args.input} has {file_rate} Hz; expected at most {most:g}")
+        raise AudioError(
+            f"--band {low:g} {high:g}: {args.input or args.capture} has {file_rate} Hz; expected at most {most:g}"
+        )
     talkers = args.talkers or min(2, array.mics - 1 if args.method == "music" else 2)
     try:
-        config = LocalizerConfig(talkers, args.method, args.elevation, SAMPLE_RATE, band_hz=(low, high))
-        return Localizer(array, config)
+        config = LocalizerConfig(
+            talkers,
+            args.method,
+            args.elevation,
+            SAMPLE_RATE,
+            band_hz=(low, high),
+            keep=tuple(Zone(*map(math.radians, zone)) for zone in args.keep),
+            null=tuple(Zone(*map(math.radians, zone)) for zone in args.null),
+        )
+        localizer = Localizer(array, config)
     except ValueError as error:
         raise ArrayError(str(error)) from error
+    if (aliasing := array.aliasing_hz()) < low:
+        note(
+            f"all of the band, {low:g} to {high:g} Hz, lies above {aliasing:.0f} Hz, from which {array.name} aliases "
+            "in space: talkers may appear where nobody is; give a lower --band"
+        )
+    return localizer
 
 
 def stream(localizer: Localizer, x: Samples) -> Iterator[Moment]:
@@ -197,11 +242,17 @@ def plain(talker: Talker | None) -> dict[str, Any] | None:
 
 def table(rows: Sequence[Moment]) -> Iterator[str]:
     """Lines for people."""
-    slots = range(1, 1 + len(rows[0].talkers))
+    yield from header(len(rows[0].talkers))
+    yield from map(line, rows)
+
+
+def header(talkers: int) -> Iterator[str]:
     yield "azimuth in degrees from the array's x towards its y, and elevation where asked for; in brackets while silent"
-    yield f"{'time s':>8}" + "".join(f"{f'talker {slot}':>20}" for slot in slots)
-    for row in rows:
-        yield f"{row.time_s:8.2f}" + "".join(f"{cell(talker):>20}" for talker in row.talkers)
+    yield f"{'time s':>8}" + "".join(f"{f'talker {slot + 1}':>20}" for slot in range(talkers))
+
+
+def line(row: Moment) -> str:
+    return f"{row.time_s:8.2f}" + "".join(f"{cell(talker):>20}" for talker in row.talkers)
 
 
 def cell(talker: Talker | None) -> str:
@@ -219,10 +270,17 @@ def number(text: str) -> int:
     return value
 
 
+def degrees(text: str) -> float:
+    """An azimuth."""
+    if not -180 <= (value := float(text)) <= 360:
+        raise argparse.ArgumentTypeError(f"{text}: expected degrees from -180 to 360, from the array's x towards its y")
+    return value
+
+
 def seconds(text: str) -> float:
-    """Time between two lines."""
-    if not 0 < (value := float(text)) <= 3600:
-        raise argparse.ArgumentTypeError(f"{text}: expected more than 0 and at most 3600")
+    """A length of time, of a day at most."""
+    if not 0 < (value := float(text)) <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0 and at most 86400")
     return value
 
 

@@ -18,6 +18,8 @@ from edge_sdk.beamforming.signals import Complex, Samples, checked_masks, checke
 from edge_sdk.beamforming.stft import Analysis, STFTConfig, Synthesis
 
 QUIETEST_NOISE = 1e-10  # of the mixture: differences of covariances are that far above what rounding leaves
+KNOWN = 0.6  # of the statistics' memory holds a microphone that was faulty, before it makes weights again,
+WELL_KNOWN = 0.9  # and before talkers are given as it hears them
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class SpatialFilter:
     `process` takes samples as they come, `[M, n]` with any n, and gives what is complete by then, `[S, m]`. The output
     stream runs `delay` samples behind; a sample waits at most `latency`. Masks come with the samples, or from a masker,
     or not at all; without them statistics stay as they are. Until the first masks have come, a design that learns puts
-    out the reference microphone. Silence makes silence; a microphone that goes silent is left out.
+    out the reference microphone. Silence makes silence; a microphone that goes silent is left out, and so is one that
+    is not to be trusted.
     """
 
     def __init__(self, config: SpatialFilterConfig, design: Design, masker: Masker | None = None) -> None:
@@ -69,6 +72,8 @@ class SpatialFilter:
         self._covariance = Covariance(c.sources + 1, frequencies, c.mics, c.forget)
         self._shares = np.ones((c.sources + 1, frequencies))
         self._heard = HeardMics(c.mics)
+        self._trusted = np.ones(c.mics, np.bool_)
+        self._known = np.ones(c.mics)  # the share of the statistics' memory that holds each microphone
         self._past = np.zeros((c.lag + 1, frequencies, c.mics), np.complex128)  # a ring
         self._turns = [slice(first, None, c.every) for first in range(c.every)]
         self._conjugate = np.empty((c.sources, frequencies, c.mics), np.complex128)  # of the weights
@@ -114,6 +119,22 @@ class SpatialFilter:
         self._given += frames * hop
         return y
 
+    def trust(self, mics: ArrayLike) -> None:
+        """Listen to these microphones alone, `[M]` of bool, at least one.
+
+        The others are left out at once, and what they heard is forgotten. Trusted again, they are taken in when most of
+        the statistics' memory knows them: with less, estimates of a talker and of noise do not fit each other.
+        """
+        trusted = np.asarray(mics, np.bool_)
+        if trusted.shape != self._trusted.shape or not trusted.any():
+            raise ValueError(f"trust in {trusted.tolist()}: expected [{self.config.mics}] of which one is true")
+        self._covariance.forget(~trusted)
+        self._known[~trusted] = 0
+        self._trusted[...] = trusted
+        if self.design.learns and not self._learned:
+            self._conjugate.fill(0)
+            self._conjugate[..., self._reference(trusted)] = 1
+
     def flush(self) -> Samples:
         """What is still inside, `[S, m]`, as if silence followed; then the filter is reset.
 
@@ -136,7 +157,9 @@ class SpatialFilter:
         self._conjugate[..., self.config.reference] = 1
         self._turn = self._taken = self._given = self._at = 0
         self._learned = False
-        self._heard_then = self._heard.heard.copy()
+        self._trusted.fill(True)
+        self._known.fill(1)
+        self._usable_then = self._usable()
         if not self.design.learns:
             self._renew(slice(None))
 
@@ -150,23 +173,34 @@ class SpatialFilter:
                 return
             masks, seen = checked_masks(self.masker.masks(spectra), self._shares[:-1].shape), spectra
         self._shares[:-1] = masks
-        self._covariance.update(seen, self._shares)
+        self._covariance.update(seen * self._trusted, self._shares)
         self._learned = True
 
     def _follow(self, spectra: Complex) -> None:
         """Renew weights: of a learning design those of the frequencies whose turn it is, of others when a microphone
         dies or comes back."""
-        self._heard.update(spectra)
+        self._heard.update(spectra * self._trusted)
+        self._known += (1 - self.config.forget) * (self._trusted - self._known)
         if self.design.learns and self._learned:
             self._renew(self._turns[self._turn])
             self._turn = (self._turn + 1) % len(self._turns)
-        elif not self.design.learns and (self._heard.heard != self._heard_then).any():
-            self._heard_then[...] = self._heard.heard
+        elif not self.design.learns and ((usable := self._usable()) != self._usable_then).any():
+            self._usable_then = usable
             self._renew(slice(None))
+
+    def _usable(self) -> NDArray[np.bool_]:
+        """Microphones, `[M]`, that make the next weights."""
+        usable = self._heard.heard & self._trusted & (self._known >= KNOWN)
+        return usable if usable.any() else self._trusted.copy()
+
+    def _reference(self, usable: NDArray[np.bool_]) -> int:
+        """The reference, or the first microphone that can stand in for it."""
+        reference, well_known = self.config.reference, usable & (self._known >= WELL_KNOWN)
+        return reference if well_known[reference] else int(np.argmax(well_known if well_known.any() else usable))
 
     def _renew(self, bins: slice) -> None:
         """Renew the weights of some frequencies."""
-        heard, reference = self._heard.heard, self.config.reference
+        heard = self._usable()
         both = only_heard(self._covariance.values[:, bins], heard)
         speech, mixture = both[:-1], both[-1]
         least = (QUIETEST_NOISE * power(mixture) + FLOOR)[:, np.newaxis, np.newaxis] * np.eye(self.config.mics)
@@ -175,7 +209,7 @@ class SpatialFilter:
             noise=mixture - speech + least,
             residual=mixture - speech.sum(axis=0) + least,
             heard=heard,
-            reference=reference if heard[reference] else int(np.argmax(heard)),
+            reference=self._reference(heard),
             bins=bins,
         )
         np.conjugate(self.design.weights(learned), out=self._conjugate[:, bins])

@@ -51,6 +51,11 @@ class Covariance:
         np.add(self.values, self._added, out=self.values)
         self.values[power(self.values) < FLUSH] = 0
 
+    def forget(self, mics: NDArray[np.bool_]) -> None:
+        """Forget what some microphones, `[M]`, heard. As if these had been silent, so it stays a covariance."""
+        self.values[..., mics, :] = 0
+        self.values[..., mics] = 0
+
     def reset(self) -> None:
         """Forget everything."""
         self.values.fill(0)

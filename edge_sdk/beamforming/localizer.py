@@ -17,10 +17,12 @@ from edge_sdk.beamforming.signals import checked_samples
 from edge_sdk.beamforming.srp_phat import HIGHEST_HZ, LOWEST_HZ
 from edge_sdk.beamforming.stft import Analysis, STFTConfig
 from edge_sdk.beamforming.tracking import Track, Tracker, TrackerConfig
+from edge_sdk.beamforming.zones import Zone, listened_to
 
 FINDERS: dict[str, type[SteeredPower] | type[Subspaces]] = {"srp-phat": SteeredPower, "music": Subspaces}
 SPHERE_STEP_RAD = float(np.deg2rad(10.0))  # parabolas between points give a degree, and finer grids fill the memory
 RAISED_RAD = np.deg2rad([0.0, 20.0, 40.0, 60.0])  # where talkers may be above a flat board
+OUTSIDE = 2  # talkers outside the zones who may be heard besides those in them
 SETTLES = 0.3  # of the way to a new elevation per look: a tenth of a second with the default frames
 
 
@@ -29,7 +31,7 @@ class LocalizerConfig:
     """Who is looked for, and how.
 
     talkers: at most so many. elevation: look above and below, too. every: frames between two looks. memory_s: time
-    constant of what is remembered of the sound.
+    constant of what is remembered of the sound. keep, null: zones in which alone, or in which nobody, is looked for.
     least_presence: mean probability of speech over the band below which nobody talks. least: strength of a direction
     below which it is noise; least_share: of the clearest one's strength, below which it is an echo or a side lobe.
     """
@@ -48,6 +50,8 @@ class LocalizerConfig:
     least_presence: float = 0.1
     least: float = 0.2
     least_share: float = 0.8
+    keep: tuple[Zone, ...] = ()
+    null: tuple[Zone, ...] = ()
 
     def __post_init__(self) -> None:
         if self.method not in FINDERS:
@@ -120,8 +124,10 @@ class Localizer:
 
     def _look(self) -> Moment:
         c = self.config
-        found = self._finder.directions(c.talkers) if self._talking else []
+        looked_for = c.talkers if not (c.keep or c.null) else c.talkers + OUTSIDE
+        found = self._finder.directions(looked_for) if self._talking else []
         found = [d for d in found if d.strength >= c.least_share * found[0].strength]
+        found = [d for d in found if listened_to(d.azimuth_rad, c.keep, c.null)][: c.talkers]
         self._talking = False
         slots = self._tracker.update(found)
         heard = [d for d in found if d.strength >= c.least]

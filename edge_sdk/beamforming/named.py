@@ -70,7 +70,7 @@ def beamformer(
     azimuths_deg: Sequence[float] | None = None,
     postfilter: PostFilterConfig | None = None,
 ) -> NeuralBeamformer:
-    """A filter of that name for the microphones of an array, steered by a network."""
+    """A filter of that name for the microphones of an array, which it watches, steered by a network."""
     if array.mics < 2:
         raise ValueError(f"array {array.name} has {array.mics} microphone: expected at least 2 to filter by place")
     stft = stft_for(sample_rate)
@@ -82,4 +82,4 @@ def beamformer(
         reference=array.reference,
     )
     chosen = design(beam, array, stft.frequencies_hz(sample_rate), network.sources, suppression, azimuths_deg)
-    return NeuralBeamformer(network, config, chosen, postfilter)
+    return NeuralBeamformer(network, config, chosen, postfilter, sample_rate)

@@ -19,6 +19,7 @@ from edge_sdk.beamforming.designs import Design
 from edge_sdk.beamforming.masks import OutputMasks
 from edge_sdk.beamforming.postfilter import PostFilter, PostFilterConfig
 from edge_sdk.beamforming.signals import Samples, checked_samples
+from edge_sdk.beamforming.watch import MicrophoneWatch
 
 STRETCH = 16_384  # samples at once: what masks of a long recording need of memory, and no live block is cut
 
@@ -46,10 +47,18 @@ class NeuralBeamformer:
     samples as they come, `[mics, n]` with any n, and gives what is complete by then, `[sources, m]`. The microphones
     wait for the network, so that filters learn from a frame before they filter it: the output stream runs `delay`
     samples behind, the network's delay and the filter's, and a sample waits at most `latency`.
+
+    With a sample rate, microphones are watched: a faulty one is left out of statistics and filters within a second, and
+    the network hears another in its place, until it is well again. Without, nobody watches.
     """
 
     def __init__(
-        self, network: Network, config: SpatialFilterConfig, design: Design, postfilter: PostFilterConfig | None = None
+        self,
+        network: Network,
+        config: SpatialFilterConfig,
+        design: Design,
+        postfilter: PostFilterConfig | None = None,
+        sample_rate: int | None = None,
     ) -> None:
         if network.mics not in (1, config.mics):
             raise ValueError(f"a network for {network.mics} microphones and {config.mics}: expected one for 1 or all")
@@ -60,7 +69,10 @@ class NeuralBeamformer:
         self.filter = SpatialFilter(self.config, design)
         self._masks = OutputMasks(config.stft, network.sources)
         self._postfilter = None if postfilter is None else PostFilter(postfilter, config.stft, network.sources)
-        self._waiting: Samples = np.zeros((config.mics, network.delay), np.float32)
+        self._watch = None if sample_rate is None else MicrophoneWatch(config.mics, sample_rate, config.reference)
+        self._trusted = (True,) * config.mics
+        # Of all microphones, and of what the network hears of the reference.
+        self._waiting: Samples = np.zeros((config.mics + 1, network.delay), np.float32)
         self._taken = self._given = 0  # samples since the stream began
         self.reset()
 
@@ -89,15 +101,29 @@ class NeuralBeamformer:
         """All samples that are complete, `[sources, m]`, after taking `[mics, n]`."""
         samples = checked_samples(x, self.mics)
         begins = range(0, max(samples.shape[1], 1), STRETCH)
-        return np.concatenate([self._run(samples[:, begin : begin + STRETCH]) for begin in begins], axis=1)
+        parts = [self._watched(samples[:, begin : begin + STRETCH]) for begin in begins]
+        return np.concatenate(parts, axis=1)
 
-    def _run(self, samples: Samples) -> Samples:
-        reference = self.config.reference
-        outputs = self.network.process(samples[[reference]] if self.network.mics == 1 else samples)
-        self._waiting = np.concatenate([self._waiting, samples], axis=1)
+    def _watched(self, samples: Samples) -> Samples:
+        if self._watch is None:
+            return self._run(samples, samples)
+        parts = [np.empty((self.sources, 0), np.float32)]
+        for piece in self._watch.pieces(samples):
+            if self._watch.good != self._trusted:
+                self._trusted = self._watch.good
+                self.filter.trust(self._trusted)
+            parts.append(self._run(piece, self._watch.replaced(piece)))
+        return np.concatenate(parts, axis=1)
+
+    def _run(self, samples: Samples, heard: Samples) -> Samples:
+        """What the filter makes of samples, `[M, n]`, when this is what the network hears of them."""
+        reference = [self.config.reference]
+        outputs = self.network.process(heard[reference] if self.network.mics == 1 else heard)
+        self._waiting = np.concatenate([self._waiting, np.concatenate([samples, heard[reference]])], axis=1)
         count = outputs.shape[1]
-        mixture, self._waiting = self._waiting[:, :count], self._waiting[:, count:]
-        masks = self._masks.push(outputs, mixture[reference])
+        ready, self._waiting = self._waiting[:, :count], self._waiting[:, count:]
+        mixture, at_reference = ready[:-1], ready[-1]
+        masks = self._masks.push(outputs, at_reference)
         y = self.filter.process(mixture, masks)
         if self._postfilter is not None:
             y = self._postfilter.process(y, masks)
@@ -122,7 +148,10 @@ class NeuralBeamformer:
         self._masks.reset()
         if self._postfilter is not None:
             self._postfilter.reset()
-        self._waiting = np.zeros((self.mics, self.network.delay), np.float32)
+        self._waiting = np.zeros((self.mics + 1, self.network.delay), np.float32)
+        self._trusted = (True,) * self.mics
+        if self._watch is not None:
+            self._watch.reset()
         self._taken = self._given = 0
 
     def separate(self, x: ArrayLike) -> Samples:

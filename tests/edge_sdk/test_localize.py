@@ -16,6 +16,7 @@ from edge_sdk.beamforming.grid import azimuth_grid, wrapped
 from edge_sdk.beamforming.localizer import FINDERS, Localizer, LocalizerConfig, Moment, Talker
 from edge_sdk.beamforming.srp_phat import SrpPhat
 from edge_sdk.beamforming.steering import plane_wave, unit_vectors
+from edge_sdk.beamforming.zones import Zone, listened_to
 from edge_sdk.cli import main
 from edge_sdk.localize_command import METHODS, only, thinned
 from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE, complex_noise, heard, outer, white
@@ -130,6 +131,35 @@ def test_the_strength_of_music_is_that_of_steered_power() -> None:
     np.testing.assert_allclose(got, srp.power()[0], rtol=0, atol=1e-5)  # float32 products there
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "inside", "outside"),
+    [
+        (-30, 60, [-30, 0, 60], [-31, 61, 180]),
+        (150, -150, [150, 180, -180, -151], [149, -149, 0]),
+        (300, 30, [-60, 0, 30], [-61, 31, 90]),
+    ],
+)
+def test_a_zone_turns_from_x_towards_y(start: float, end: float, inside: list[float], outside: list[float]) -> None:
+    zone = Zone(*np.deg2rad([start, end + 1e-9]))
+    for azimuth in inside:
+        assert np.deg2rad(azimuth + 5e-10) in zone and not listened_to(np.deg2rad(azimuth + 5e-10), (), (zone,))
+    for azimuth in outside:
+        assert np.deg2rad(azimuth) not in zone and not listened_to(np.deg2rad(azimuth), (zone,), ())
+    with pytest.raises(ValueError, match="finite"):
+        Zone(0.0, float("nan"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_talkers_outside_the_zones_are_nobody(method: str) -> None:
+    x = scene([100.0, -20.0], [always, always])
+    front = Zone(*np.deg2rad([60.0, 140.0]))
+    for options in ({"keep": (front,)}, {"null": (Zone(front.end_rad, front.start_rad),)}):
+        for moment in run(x, method=method, **options)[20:]:
+            first, second = moment.talkers
+            assert off_deg(first, 100) < 8 and second is None  # as loud as the one outside, at once
+    assert all(talker is None for m in run(x, keep=(Zone(2.8, -2.8),)) for talker in m.talkers)
+
+
 def test_an_array_with_a_microphone_less_keeps_the_rest() -> None:
     array = load_array("respeaker-6mic")
     less = only(array, [1, 2, 5])
@@ -180,6 +210,20 @@ def test_the_command_prints_a_table_and_json(recording: Path, capsys: pytest.Cap
     (talker,) = found["moments"][-1]["talkers"]
     assert talker["azimuth_deg"] == pytest.approx(60, abs=3) and talker["elevation_deg"] is None and talker["heard"]
     assert found["band_hz"] == [200, 7000] and found["aliasing_hz"] == pytest.approx(2994, abs=1)
+
+
+def test_the_command_looks_in_zones(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["localize", str(recording), "--array", "respeaker-4mic", "--json", "--talkers", "1"]
+    for zone, found in (
+        (["--keep", "30", "90"], True),
+        (["--null", "30", "90"], False),
+        (["--keep", "90", "30"], False),
+    ):
+        assert main([*asked, *zone]) == 0
+        (talker,) = json.loads(capsys.readouterr().out)["moments"][-1]["talkers"]
+        assert (talker is not None) == found
+    with pytest.raises(SystemExit, match="2"):
+        main([*asked, "--keep", "0", "400"])
 
 
 def test_all_channels_of_a_device_and_its_microphones_alone_say_the_same(

@@ -51,6 +51,20 @@ def test_silence_changes_nothing() -> None:
     np.testing.assert_array_equal(inverse.values, before[1])
 
 
+def test_a_microphone_that_is_forgotten_begins_anew_and_the_others_go_on() -> None:
+    frames = complex_noise(20, 3, 4)
+    dead = np.array([False, True, False, False])
+    got, want = (Covariance(1, 3, 4, 0.9) for _ in range(2))
+    for frame in frames[:10]:
+        got.update(frame)
+        want.update(frame * ~dead)
+    got.forget(dead)
+    for frame in frames[10:]:
+        got.update(frame)
+        want.update(frame)
+    np.testing.assert_allclose(got.values, want.values, rtol=1e-12)
+
+
 def test_a_talker_who_stays_silent_for_ever_leaves_zeros_and_no_denormal_numbers() -> None:
     covariance = Covariance(1, FREQUENCIES, MICS, 0.5)
     covariance.update(complex_noise(FREQUENCIES, MICS))
