@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import beam_options
+from edge_sdk import beam_options, calibrate_command
 from edge_sdk.errors import EdgeError
 from edge_sdk.live.presets import PRESETS
 
@@ -57,6 +57,7 @@ def register(commands: Any) -> None:
     sound.add_argument("--paced", action="store_true", help="let a file take as long as it sounds")
 
     beam_options.add_beam(run)
+    calibrate_command.add_option(run)
     heard = run.add_argument_group("what is heard")
     heard.add_argument("--wet", type=float, default=1.0, metavar="SHARE", help="of the sources; the rest is microphone")
     heard.add_argument("--gain", type=float, default=0.0, metavar="DB", help="of all of it (default: 0)")
@@ -122,6 +123,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     """What the options ask for; `EdgeError` for options that do not go together, `ValueError` for values that no part
     of a stream takes."""
     from edge_sdk.audio.arrays import load_array
+    from edge_sdk.audio.calibration import load_calibration
     from edge_sdk.live.highpass import CUTOFF_HZ
     from edge_sdk.live.limiter import LimiterConfig
     from edge_sdk.live.mix import MixConfig
@@ -136,14 +138,18 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     models = () if model == NO_MODEL else (model, *args.smaller)
     if args.smaller and not models:
         raise EdgeError(f"--smaller is for when --model is too slow; {NO_MODEL} is not, leave it out")
+    array = None if args.array is None else load_array(args.array)
+    if args.calibration is not None and array is None:
+        raise EdgeError("--calibration is for the microphones of an array; say which with --array")
     beam = None if args.beam is None else BeamConfig(args.beam, args.suppression, args.azimuth, args.postfilter)
     return StreamConfig(
         models,
         args.capture,
         args.playback,
-        array=None if args.array is None else load_array(args.array),
+        array=array,
         beam=beam,
         look_deg=args.look,
+        calibration=None if array is None or args.calibration is None else load_calibration(args.calibration, array),
         channels=args.channels,
         format=args.format,
         period=args.period or preset.period(rate_of(models)),

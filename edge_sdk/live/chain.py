@@ -7,6 +7,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.audio.calibration import Correction
 from edge_sdk.live.guard import Guard
 from edge_sdk.live.highpass import HighPass
 from edge_sdk.live.howl import Howl
@@ -21,7 +22,8 @@ Samples = NDArray[np.float32]
 
 class LiveChain:
     """A `loop.Chain` of the parts that make a stream. taps: what people who listen in hear of the microphones and of
-    the loudspeakers. The limiter is last, and there is no chain without it."""
+    the loudspeakers. correction: makes the microphones of an array equal. The limiter is last, and there is no chain
+    without it."""
 
     def __init__(
         self,
@@ -35,11 +37,14 @@ class LiveChain:
         period: int,
         reference: int = 0,
         taps: tuple[Tap, Tap] | None = None,
+        correction: Correction | None = None,
     ) -> None:
+        self._correction = correction
         self._stand_in, self._highpass, self._guard = stand_in, highpass, guard
         self._mix, self._howl, self._limiter = mix, howl, limiter
         self._metrics, self._reference, self._taps = metrics, reference, taps
-        self.channels, self.delay, self.grain = metrics.sources, guard.delay, gcd(guard.block, period)
+        self.channels, self.grain = metrics.sources, gcd(guard.block, period)
+        self.delay = guard.delay + (0 if correction is None else correction.delay)
         self._sources = np.empty((guard.ladder.sources, period), np.float32)
         self._out = np.empty((self.channels, period), np.float32)
 
@@ -48,6 +53,8 @@ class LiveChain:
         count = x.shape[1]
         sources, out = self._sources[:, :count], self._out[:, :count]
         self._metrics.observe_in(x)
+        if self._correction is not None:
+            self._correction.apply(x)
         self._stand_in.replace(x)
         if self._highpass is not None:
             self._highpass.filter(x)
@@ -71,6 +78,8 @@ class LiveChain:
 
     def forget(self) -> None:
         """As `loop.Chain.forget`."""
+        if self._correction is not None:
+            self._correction.reset()
         if self._highpass is not None:
             self._highpass.reset()
         self._guard.forget()

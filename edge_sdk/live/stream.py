@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from edge_sdk.audio.calibration import Correction
 from edge_sdk.audio.drift import DriftResampler
 from edge_sdk.audio.pcm import Capture, Playback
 from edge_sdk.beamforming.named import beamformer, stft_for
@@ -145,6 +146,7 @@ class LiveStream:
             config.period,
             reference,
             self.taps,
+            None if config.calibration is None else Correction(config.calibration, rate_hz),
         )
 
     def _capture(self) -> Capture:

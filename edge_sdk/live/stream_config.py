@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edge_sdk.audio.arrays import MicArray
+from edge_sdk.audio.calibration import Calibration
 from edge_sdk.live.highpass import CUTOFF_HZ
 from edge_sdk.live.limiter import LimiterConfig
 from edge_sdk.live.mix import MixConfig
@@ -27,16 +28,15 @@ class StreamConfig:
     """What a stream is made of.
 
     models: the wanted one and smaller ones for when it cannot keep up, all with as many sources; names or bundles.
-    Without any the reference microphone goes through.
-    capture, playback: ALSA devices, files, or `-`. array: whose microphones the capture has; without, one channel for
-    each that the model takes. beam: steered by the wanted model. look_deg: azimuth of a fixed
-    beam, which stands between the models and the microphone. channels: of the playback, by default one for each
-    source. period: samples at once; queue: periods that wait in the playback device; periods: that the capture device
-    can hold. one_clock: whether capture and playback count the same seconds; None where their names tell, which are of
-    one card or of two. paced: files take as long as they sound; without, blocks of a file have all the time they need.
-    read_ahead: a thread of its own reads the microphones. isolate: models run in a process of their own. highpass_hz:
-    cut-off of the high-pass, 0 for none. listen: keep what is heard for `taps`. realtime: what to claim of the machine
-    for a live stream.
+    Without any the reference microphone goes through. capture, playback: ALSA devices, files, or `-`. array: whose
+    microphones the capture has; without, one channel for each that the model takes. beam: steered by the wanted model.
+    look_deg: azimuth of a fixed beam, which stands between the models and the microphone. calibration: makes the array's
+    microphones equal. channels: of the playback, by default one for each source. period: samples at once; queue: periods
+    that wait in the playback device; periods: that the capture device can hold. one_clock: whether capture and playback
+    count the same seconds; None where their names tell, which are of one card or of two. paced: files take as long as
+    they sound; without, blocks of a file have all the time they need. read_ahead: a thread of its own reads the
+    microphones. isolate: models run in a process of their own. highpass_hz: cut-off of the high-pass, 0 for none.
+    listen: keep what is heard for `taps`. realtime: what to claim of the machine for a live stream.
     """
 
     models: tuple[str, ...]
@@ -45,6 +45,7 @@ class StreamConfig:
     array: MicArray | None = None
     beam: BeamConfig | None = None
     look_deg: float | None = None
+    calibration: Calibration | None = None
     channels: int | None = None
     format: str = "S16_LE"
     period: int = 128
@@ -72,6 +73,8 @@ class StreamConfig:
             raise ValueError("a beam: expected an array to point it with, and models in this process")
         if self.look_deg is not None and (self.array is None or self.array.mics < 2):
             raise ValueError(f"look_deg = {self.look_deg:g}: expected an array of two microphones or more to look with")
+        if self.calibration is not None and (self.array is None or self.array.name != self.calibration.array):
+            raise ValueError(f"a calibration of {self.calibration.array}: expected that array")
         if self.channels is not None and self.channels < 1:
             raise ValueError(f"channels = {self.channels}: expected 1 or more")
         if self.highpass_hz < 0:

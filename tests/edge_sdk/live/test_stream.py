@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import soundfile
 
 from edge_sdk import Separator
 from edge_sdk.audio.arrays import load_array
+from edge_sdk.audio.calibration import Calibration, Correction
 from edge_sdk.cli import main
 from edge_sdk.errors import EdgeError
 from edge_sdk.live.limiter import LimiterConfig
@@ -111,6 +113,32 @@ def test_a_fixed_beam_stands_between_the_models_and_the_microphone(tmp_path: Pat
     assert stream.metrics.rungs == ("enhance-mono", "delay-and-sum", "bypass")
     want = Separator.open("enhance-mono").separate(x[[array.channels[array.reference]]])
     np.testing.assert_allclose(y[:, stream.delay :], want, rtol=0, atol=0.51 / 2**15)
+
+
+def test_a_calibration_makes_the_microphones_equal_and_is_part_of_the_delay(tmp_path: Path) -> None:
+    """A fixed beam of them is that of the corrected recording."""
+    array = load_array("respeaker-4mic")
+    calibration = Calibration(array.name, "x", "direction", RATE, (0.0, 2.0, -1.0, 1.0), (0.0, 0.4, -0.2, 0.0), 0.1)
+    x = mixture(mics=4)
+    target = tmp_path / "y.wav"
+    config = StreamConfig(
+        (),
+        str(written(tmp_path / "x.wav", x, "FLOAT")),
+        str(target),
+        array=array,
+        look_deg=90.0,
+        calibration=calibration,
+        **PLAIN,
+    )
+    y, stream = streamed(config)
+    equal = written(tmp_path / "equal.wav", calibration.corrected(x, RATE), "FLOAT")
+    want, plain = streamed(replace(config, capture=str(equal), calibration=None))
+    assert stream.delay == plain.delay + Correction(calibration, RATE).delay
+    late = stream.delay - plain.delay
+    # To 16 bits, and from where no filter reaches back beyond the beginning, which the file does not hold.
+    np.testing.assert_allclose(y[:, late + 64 :], want[:, 64 : y.shape[1] - late], atol=1e-4)
+    with pytest.raises(ValueError, match="expected that array"):
+        replace(config, array=load_array("hearing-aid-pair"))
 
 
 def test_without_a_model_the_reference_microphone_goes_through(tmp_path: Path) -> None:
