@@ -4,6 +4,7 @@
 #   PYTHON        interpreter for the environments (python3.11, or else python3)
 #   TORCH_FLAGS   pip options for torch alone; see "PyTorch without CUDA" in CONTRIBUTING.md
 #   PYTEST_FLAGS  options for every pytest run (-n auto --dist loadfile)
+#   PYTHON_DEV    interpreter for test-kernel-audio (that of .venv/dev, which is made where it is missing)
 #   OUT           where `make demo` writes (demo-out)
 #   MODEL         what `make bench` measures (enhance-mono), BENCH_FLAGS how
 #   PRESETS       networks whose steps `make bench` times, newly initialized (all)
@@ -68,7 +69,7 @@ extras-backend-tensorflow := tensorflow
 
 .PHONY: help
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: .venv/demo/.installed  ## Clean a noisy mixture with the shipped int8 model; writes a page into demo-out/
@@ -115,6 +116,11 @@ test-backends: $(BACKENDS:%=.venv/backend-%/.installed) .venv/dev/.installed  ##
 	done
 	.venv/backend-ai-edge-litert/bin/python tests/environments/compare_backends.py $(BACKENDS:%=build/backends/%.npz)
 	OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -m backends $(PYTEST_FLAGS) --dist load
+
+PYTHON_DEV ?= .venv/dev/bin/python
+.PHONY: test-kernel-audio
+test-kernel-audio: $(if $(filter .venv/dev/%,$(PYTHON_DEV)),.venv/dev/.installed)  ## Sound cards of a real kernel, which QEMU runs: exact, overrun, unplugged, asleep
+	$(PYTHON_DEV) -m tests.kernel_audio.boot
 
 .PHONY: bench
 bench: .venv/device/.installed .venv/dev/.installed  ## Speed of a shipped model, of mixing training data, and of every preset on this machine

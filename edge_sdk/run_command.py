@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk import beam_options, calibrate_command
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import AudioError, EdgeError
 from edge_sdk.live.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 FORMATS = ("S16_LE", "S24_LE", "S24_3LE", "S32_LE", "FLOAT_LE")
 PRIORITY = 60
 NO_MODEL = "none"
+NO_DEVICE = 3  # exit status: whoever starts it again knows that neither model nor options are to blame
 
 
 def register(commands: Any) -> None:
     """Add `run`."""
-    run = commands.add_parser("run", help="separate live: from a microphone array to a loudspeaker, until stopped")
+    run = commands.add_parser(
+        "run",
+        help="separate live: from a microphone array to a loudspeaker, until stopped",
+        epilog=f"Exit status {NO_DEVICE}: a sound device or file cannot be opened.",
+    )
     run.add_argument(
         "--preset", choices=tuple(PRESETS), help="; ".join(f"{k}: {p.purpose}" for k, p in PRESETS.items())
     )
@@ -95,6 +100,9 @@ def run_live(args: argparse.Namespace) -> int:
             stream = LiveStream(stream_config(args))
         except ValueError as error:
             raise EdgeError(f"not run ({error}); see edge-sdk run --help") from error
+        except AudioError as error:
+            print(f"edge-sdk: {error}", file=sys.stderr)
+            return NO_DEVICE
         stack.callback(stream.close)
         for line in stream.refused:
             print(f"edge-sdk: {line}; goes on without (edge-sdk doctor says how to allow it)", file=sys.stderr)

@@ -1,19 +1,22 @@
-"""`edge-sdk install`, `status`, `confirm` and `rollback`, for slots in a folder of this machine."""
+"""`edge-sdk install`, `status` and `rollback`, for slots in a folder of this machine."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.contract import read_bundle, this_machine
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
+    from firmware_bridge.boards import Board
     from firmware_bridge.slots import Slots
     from firmware_bridge.state import State
 
@@ -24,58 +27,89 @@ def register(commands: Any) -> None:
     """Add the commands that this installation can run."""
     install = commands.add_parser("install", help="put a bundle into the slot that is not active, and make it active")
     install.add_argument("bundle", type=Path, metavar="FILE.edge")
+    install.add_argument("--raw-slot", action="store_true", help="FILE.edge is a partition that RAUC wrote one to")
     install.add_argument("--trust", type=Path, metavar="TRUST.json", help="whose bundles to take from now on")
     install.add_argument(
         "--allow-unsigned", action="store_true", help="where no trust file was ever given: take it anyway"
     )
-    install.add_argument("--array", metavar="NAME", help="refuse what is made for other microphones")
+    add_machine(install)
     install.add_argument("--no-trial", action="store_true", help="do not verify and try the model before it is active")
     install.set_defaults(run=run_install)
     status = commands.add_parser("status", help="show what the slots hold")
     status.set_defaults(run=run_status)
-    confirm = commands.add_parser("confirm", help="the active bundle is good: keep it")
-    confirm.set_defaults(run=run_confirm)
     rollback = commands.add_parser("rollback", help="run the other slot again, and never again what was active")
     rollback.set_defaults(run=run_rollback)
-    for command in (install, status, confirm, rollback):
-        command.add_argument("--slots", type=Path, default=FOLDER, metavar="DIR", help=f"default: {FOLDER}")
-        command.add_argument("--json", action="store_true", help="print the state as JSON")
+    for command in (install, status, rollback):
+        add_slots(command)
+
+
+def add_slots(command: argparse.ArgumentParser) -> None:
+    """Add the folder, and how its state is shown."""
+    command.add_argument("--slots", type=Path, metavar="DIR", help=f"default: the board's, or {FOLDER}")
+    command.add_argument("--json", action="store_true", help="print the state as JSON")
+
+
+def add_machine(command: argparse.ArgumentParser) -> None:
+    """Add what a bundle has to fit; the same for who installs it and for who runs it."""
+    command.add_argument("--board-type", metavar="NAME", help="refuse what does not fit this board (edge-sdk boards)")
+    command.add_argument("--array", metavar="NAME", help="refuse what is for other microphones (default: the board's)")
+
+
+def board_and_slots(args: argparse.Namespace) -> tuple[Board | None, Slots]:
+    """The board that was named, and the slots with what a bundle has to fit there."""
+    from firmware_bridge.boards import load_board
+    from firmware_bridge.slots import Slots
+
+    board = load_board(args.board_type) if args.board_type else None
+    machine = this_machine() if board is None else board.machine
+    if args.array is not None:
+        machine = replace(machine, array=args.array)
+    return board, Slots(args.slots or (Path(board.slots) if board else FOLDER), machine=machine)
 
 
 def run_install(args: argparse.Namespace) -> int:
-    from edge_sdk.contract import Machine, this_machine
     from firmware_bridge.install import install, set_trust
-    from firmware_bridge.slots import Slots
+    from firmware_bridge.launch import in_memory
+    from firmware_bridge.rauc import slot_image
 
-    slots = Slots(args.slots, machine=Machine(this_machine().cpu, args.array))
+    board, slots = board_and_slots(args)
+    if board is not None and board.cpu != platform.machine() and not args.no_trial:
+        raise EdgeError(
+            f"{board.name} is {board.cpu}, this machine {platform.machine()}: a model cannot be tried here; "
+            "install on the board, or give --no-trial to install on its card"
+        )
     if args.trust:
         set_trust(slots, args.trust)
     if slots.policy() is None and not args.allow_unsigned:
-        raise EdgeError(f"{args.slots} has no trust file; give --trust, or --allow-unsigned to install without one")
-    trial = None if args.no_trial else partial(try_model, array=args.array)
-    return show(args, slots, install(slots, args.bundle, trial))
+        raise EdgeError(f"{slots.folder} has no trust file; give --trust, or --allow-unsigned to install without one")
+    check = partial(check_written, slots=slots, board=board, trial=not args.no_trial)
+    if not args.raw_slot:
+        return show(args, slots, install(slots, args.bundle, check))
+    with in_memory(slot_image(args.bundle, slots.policy())) as descriptor:
+        return show(args, slots, install(slots, Path(f"/proc/self/fd/{descriptor}"), check))
+
+
+def check_written(path: Path, slots: Slots, board: Board | None, trial: bool) -> None:
+    """`EdgeError` where the model in a bundle is refused, fails in its trial, or takes more memory than a board has."""
+    computed = try_model(path, slots.machine.array if slots.machine else None) if trial else 0
+    if board is not None:
+        board.check_memory(read_bundle(path, machine=slots.machine), computed)
 
 
 def run_status(args: argparse.Namespace) -> int:
     from firmware_bridge.slots import Slots
 
-    return show(args, slots := Slots(args.slots), slots.state())
-
-
-def run_confirm(args: argparse.Namespace) -> int:
-    from firmware_bridge.slots import Slots
-
-    return show(args, slots := Slots(args.slots), slots.confirm())
+    return show(args, slots := Slots(args.slots or FOLDER), slots.state())
 
 
 def run_rollback(args: argparse.Namespace) -> int:
     from firmware_bridge.slots import Slots
 
-    return show(args, slots := Slots(args.slots), slots.rollback())
+    return show(args, slots := Slots(args.slots or FOLDER), slots.rollback())
 
 
-def try_model(path: Path, array: str | None) -> None:
-    """`EdgeError` where the model in a bundle is refused, or fails in its trial.
+def try_model(path: Path, array: str | None) -> int:
+    """Bytes of the tensors that a step computes; `EdgeError` where the model is refused, or fails in its trial.
 
     In another process: the runtime that it takes is none of this package's business, and what it does cannot harm us.
     """
@@ -84,6 +118,7 @@ def try_model(path: Path, array: str | None) -> None:
     if done.returncode:
         said = done.stderr.strip().rpartition("\n")[2].removeprefix("edge-sdk: ")
         raise EdgeError(f"{path}: {said or 'its model could not be tried'}")
+    return int(json.loads(done.stdout)["memory"])
 
 
 def show(args: argparse.Namespace, slots: Slots, state: State) -> int:

@@ -121,24 +121,38 @@ class Slots:
                 bundle = self.bundle(state, state.active)
             return None if bundle is None else Started(state.active, bundle, state.confirmed)
 
-    def confirm(self) -> State:
-        """The active slot is good: it stays, and nothing of an older security epoch runs any more."""
+    def confirm(self, watched: Slot | None = None) -> State:
+        """The active slot is good: it stays, and nothing of an older security epoch runs any more.
+
+        watched: what was found good; `InstallError` where another is active by now.
+        """
         with self.locked():
             state = self.state_or_salvage()
             if (slot := state.slot(state.active)) is None:
                 raise InstallError(f"{self.folder}: nothing is installed; nothing to confirm")
+            self.check_watched(slot, watched)
             state = replace(state, confirmed=True, tries=0, floor=max(state.floor, slot.security_epoch))
             self.write_or_refuse(state)
             return state
 
-    def rollback(self) -> State:
-        """The other slot runs from now on, and what was active is in quarantine."""
+    def rollback(self, watched: Slot | None = None, to_bypass: bool = False) -> State:
+        """The other slot runs from now on, and what was active is in quarantine.
+
+        watched: what was found bad; `InstallError` where another is active by now. to_bypass: even where nothing is
+        left that can run, and the reference microphone goes out.
+        """
         with self.locked():
             state = self.state_or_salvage()
-            if self.bundle(state, state.other) is None:
+            self.check_watched(state.slot(state.active), watched)
+            if self.bundle(state, state.other) is None and not to_bypass:
                 raise InstallError(f"{self.folder}: slot {state.other} holds nothing that can run; install a bundle")
             self.write_or_refuse(state := state.rolled_back())
             return state
+
+    def check_watched(self, active: Slot | None, watched: Slot | None) -> None:
+        """`InstallError` where the active bundle is not the one that was watched."""
+        if watched is not None and active != watched:
+            raise InstallError(f"{self.folder}: another bundle is active by now; nothing has changed")
 
     def written(self, state: State) -> bool:
         """Whether the state could be put on disk."""

@@ -29,14 +29,14 @@ class StreamConfig:
 
     models: the wanted one and smaller ones for when it cannot keep up, all with as many sources; names or bundles.
     Without any the reference microphone goes through. capture, playback: ALSA devices, files, or `-`. array: whose
-    microphones the capture has; without, one channel for each that the model takes. beam: steered by the wanted model.
-    look_deg: azimuth of a fixed beam, which stands between the models and the microphone. calibration: makes the array's
-    microphones equal. channels: of the playback, by default one for each source. period: samples at once; queue: periods
-    that wait in the playback device; periods: that the capture device can hold. one_clock: whether capture and playback
-    count the same seconds; None where their names tell, which are of one card or of two. paced: files take as long as
-    they sound; without, blocks of a file have all the time they need. read_ahead: a thread of its own reads the
-    microphones. isolate: models run in a process of their own. highpass_hz: cut-off of the high-pass, 0 for none.
-    listen: keep what is heard for `taps`. realtime: what to claim of the machine for a live stream.
+    microphones the capture has; without, one channel for each that the model takes. beam: steered by the wanted
+    model. look_deg: azimuth of a fixed beam, which stands between the models and the microphone. calibration: makes
+    the array's microphones equal. channels: of the playback, by default one for each source. period: samples at once;
+    queue: periods that wait in the playback device; periods: that the capture device can hold. one_clock: whether
+    capture and playback count the same seconds; None where their names tell, which are of one card or of two. paced:
+    files take as long as they sound; without, blocks of a file have all the time they need. read_ahead: a thread of
+    its own reads the microphones. isolate: models run in a process of their own. highpass_hz: cut-off of the high-
+    pass, 0 for none. listen: keep what is heard for `taps`. realtime: what to claim of the machine for a live stream.
     """
 
     models: tuple[str, ...]

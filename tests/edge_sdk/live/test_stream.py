@@ -204,24 +204,41 @@ def test_a_signal_fades_out_and_leaves_a_whole_file(tmp_path: Path, number: int)
         (["--channels", "-2"], "channels = -2: expected 1 or more"),
         (["--model", "none", "--smaller", "enhance-mono"], "--smaller is for when --model is too slow"),
         (["--look", "90"], "look_deg = 90: expected an array of two microphones or more to look with"),
-        (["--array", "respeaker-usb-v2"], "1 channels, the microphones are on [1, 2, 3, 4]; wrong --array?"),
         (["--priority", "100"], "priority = 100: expected 1 to 99"),
         (["--playback", "SOURCE"], "read and written at once; choose another file for --playback"),
         (["--playback", "-", "--json"], "--json and --playback - both want standard output"),
-        (["--capture", "/nowhere/in.wav"], "/nowhere/in.wav: not a readable sound file"),
-        (["--playback", "/nowhere/out.wav"], "/nowhere/out.wav"),
-        (["--playback", "out.flac"], "a stream is written as .wav, or as .raw"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
+    status, shown = refused(tmp_path, capsys, options)
+    assert status == 1 and said in shown and len(shown.splitlines()) == 1, shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--array", "respeaker-usb-v2"], "1 channels, the microphones are on [1, 2, 3, 4]; wrong --array?"),
+        (["--capture", "/nowhere/in.wav"], "/nowhere/in.wav: not a readable sound file"),
+        (["--playback", "/nowhere/out.wav"], "/nowhere/out.wav"),
+        (["--playback", "out.flac"], "a stream is written as .wav, or as .raw"),
+    ],
+)
+def test_devices_and_files_that_cannot_be_opened_have_an_exit_status_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    status, shown = refused(tmp_path, capsys, options)
+    assert status == 3 and said in shown and len(shown.splitlines()) == 1, shown
+
+
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> tuple[int, str]:
+    """Exit status, and what stands on standard error."""
     source = written(tmp_path / "in.wav", mixture(0.1))
     options = [str(source) if option == "SOURCE" else option for option in options]
     places = ["--capture", str(source), "--playback", str(tmp_path / "out.wav"), "--quiet"]
-    assert main(["run", *places, *options]) == 1
-    shown = capsys.readouterr().err
-    assert said in shown and len(shown.strip().splitlines()) == 1, shown
+    status = main(["run", *places, *options])
+    return status, capsys.readouterr().err.strip()
 
 
 def test_a_recording_of_another_rate_is_refused(tmp_path: Path) -> None:
