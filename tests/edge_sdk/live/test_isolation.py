@@ -1,5 +1,6 @@
 """Whatever happens to the process of a model, the stream goes on, and nothing is left behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -58,7 +59,8 @@ def children() -> set[int]:
     """Processes that this one has, those that ended and nobody asked for included."""
     found = set()
     for task in Path("/proc/self/task").iterdir():
-        found |= {int(pid) for pid in (task / "children").read_text().split()}
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread of another test that just ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
     return found
 
 
