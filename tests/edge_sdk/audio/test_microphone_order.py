@@ -124,7 +124,7 @@ def test_another_number_of_channels_is_refused() -> None:
 
 @pytest.mark.parametrize("sound", ["chirp", "hiss"])
 def test_in_rooms_with_echoes_no_good_array_is_called_swapped_and_no_swapped_one_good(sound: str) -> None:
-    pytest.importorskip("pyroomacoustics")
+    pytest.importorskip("pyroomacoustics", reason="needs rooms: pip install 'edge-sdk[train]'")
     from scipy.signal import chirp, fftconvolve
 
     from models.data.rooms import RoomConfig

@@ -25,7 +25,7 @@ def noise(samples: int, mics: int = 2, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
 def test_it_is_the_butterworth_filter_of_scipy(rate: int) -> None:
-    signal = pytest.importorskip("scipy.signal")
+    signal = pytest.importorskip("scipy.signal", reason="needs SciPy to compare with: pip install 'edge-sdk[train]'")
     x = noise(3 * rate)
     want = signal.sosfilt(signal.butter(2, CUTOFF_HZ, "highpass", fs=rate, output="sos"), x.astype(np.float64))
     # Half a unit in the last place of float32 samples up to 0.5.
