@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -117,6 +118,7 @@ def launched(fabric: Fabric) -> Iterator[None]:
         yield
         if torch.distributed.is_initialized():
             fabric.barrier()
+            outlive_wrappers(torch.distributed.group.WORLD)
             torch.distributed.destroy_process_group()
         for child in children:
             child.wait()
@@ -130,6 +132,16 @@ def launched(fabric: Fabric) -> Iterator[None]:
     finally:
         for child in children:
             child.kill()  # nothing to those that have ended
+
+
+def outlive_wrappers(group: object) -> None:
+    """Keep a process group until the interpreter ends.
+
+    The last to hold one waits for gloo's threads. They may need the interpreter to let go of a tensor: a wrapped
+    network that is the last holds it while it waits, for ever; Python's own object for the group does not.
+    """
+    groups = [group]
+    atexit.register(groups.clear)
 
 
 def is_lost_peer(error: RuntimeError) -> bool:

@@ -91,6 +91,31 @@ def test_two_processes_train_as_one_with_the_joined_batch(corpus_root: Path, tmp
     assert session["machine"]["processes"] == 2
 
 
+LETTING_GO = """
+import sys
+import torch
+from lightning_fabric import Fabric
+from models.training.fabric import launched
+
+fabric = Fabric(accelerator="cpu", devices=1, strategy="ddp")
+network = torch.nn.Linear(1, 1)
+with launched(fabric):
+    wrapped = fabric.setup(network, torch.optim.SGD(network.parameters(), 0.1))
+    group = torch.distributed.group.WORLD
+sys.setswitchinterval(1000)  # gloo's threads do not get the interpreter before the main thread waits for something
+for _ in range(100):
+    group.allreduce([torch.ones(1)])  # only they hold these tensors, and need the interpreter to let go of them
+del group
+del wrapped, fabric
+print("ended")
+"""
+
+
+def test_a_process_that_lets_go_of_its_network_does_not_wait_for_gloo_for_ever() -> None:
+    ended = subprocess.run([sys.executable, "-c", LETTING_GO], capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "ended"), ended.stderr
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_parameter_of_a_preset_gets_a_gradient_from_every_batch(name: str) -> None:
     """What `ddp` needs: it waits for the gradients of all processes. Half a second is longer than a segment of SkiM."""
