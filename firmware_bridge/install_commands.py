@@ -1,4 +1,4 @@
-"""`edge-sdk install`, `status` and `rollback`, for slots in a folder of this machine."""
+"""`edge-sdk install`, `status` and `rollback`, for slots in a folder of this machine, or with `--board` of another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_sdk.contract import read_bundle, this_machine
 from edge_sdk.errors import EdgeError
+from firmware_bridge import provision_commands
+from firmware_bridge.transports import commands as transport_commands
 
 if TYPE_CHECKING:
     from firmware_bridge.boards import Board
@@ -41,12 +43,15 @@ def register(commands: Any) -> None:
     rollback.set_defaults(run=run_rollback)
     for command in (install, status, rollback):
         add_slots(command)
+    transport_commands.register(commands)
+    provision_commands.register(commands)
 
 
 def add_slots(command: argparse.ArgumentParser) -> None:
-    """Add the folder, and how its state is shown."""
+    """Add the folder, the board that it is on, and how its state is shown."""
     command.add_argument("--slots", type=Path, metavar="DIR", help=f"default: the board's, or {FOLDER}")
     command.add_argument("--json", action="store_true", help="print the state as JSON")
+    transport_commands.add_board(command)
 
 
 def add_machine(command: argparse.ArgumentParser) -> None:
