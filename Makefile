@@ -6,7 +6,7 @@
 #   PYTEST_FLAGS  options for every pytest run (-n auto --dist loadfile)
 #   PYTHON_DEV    interpreter for test-kernel-audio (that of .venv/dev, which is made where it is missing)
 #   OUT           where `make demo` writes (demo-out)
-#   MODEL         what `make bench` measures (enhance-mono), BENCH_FLAGS how
+#   MODEL         what `make bench` measures as a device has it (enhance-mono), BENCH_FLAGS how
 #   PRESETS       networks whose steps `make bench` times, newly initialized (all)
 #   PEERS_FLAGS   what `make bench-peers` compares and on what: at least --data DIR
 
@@ -122,11 +122,17 @@ PYTHON_DEV ?= .venv/dev/bin/python
 test-kernel-audio: $(if $(filter .venv/dev/%,$(PYTHON_DEV)),.venv/dev/.installed)  ## Sound cards of a real kernel, which QEMU runs: exact, overrun, unplugged, asleep
 	$(PYTHON_DEV) -m tests.kernel_audio.boot
 
+.PHONY: test-arm
+test-arm: $(if $(filter .venv/dev/%,$(PYTHON_DEV)),.venv/dev/.installed)  ## The device package in emulated aarch64 and armv7: installs, checks a bundle, runs the shipped models
+	PYTHONPATH=. $(PYTHON_DEV) tests/environments/arm/run.py
+
 .PHONY: bench
-bench: .venv/device/.installed .venv/dev/.installed  ## Speed of a shipped model, of mixing training data, and of every preset on this machine
+bench: .venv/device/.installed .venv/dev/.installed  ## Speed of shipped models, presets and alternatives here; build/bench.json and .html
 	.venv/device/bin/edge-sdk bench $(MODEL) $(BENCH_FLAGS)
+	@mkdir -p build
 	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_loader.py
-	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_presets.py $(PRESETS)
+	OMP_NUM_THREADS=1 .venv/dev/bin/python -m tools.benchmark --out build/bench.json --force $(if $(PRESETS),--presets $(PRESETS))
+	.venv/dev/bin/python -m tools.benchmark.page build/bench.json --out build/bench.html --force
 
 .PHONY: bench-peers
 bench-peers: .venv/peers/.installed  ## enhance-mono beside small public enhancers (PEERS_FLAGS="--data DIR")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_sdk.accelerators.accelerator import CPU, Accelerator
 from edge_sdk.errors import BackendError
 
 AUTO = "auto"
@@ -53,21 +53,40 @@ def choose_backend(name: str = AUTO) -> str:
     return name
 
 
-def load_model(model: bytes, name: str, threads: int) -> Any:
+def load_model(model: bytes, name: str, threads: int, accelerator: Accelerator = CPU) -> Any:
     """An interpreter that has allocated its tensors for the model. `name`: what `choose_backend` gave."""
     if name == "tflite-runtime" and int(np.__version__.split(".")[0]) >= 2:
         # It imports, but making an interpreter fails with "_ARRAY_API not found".
         raise BackendError(f"tflite-runtime needs numpy < 2, this is {np.__version__}; pip install 'numpy<2'")
+    if accelerator.kind == "gpu" and name != "ai-edge-litert":
+        raise BackendError(f"backend {name} has no GPU; choose --backend ai-edge-litert")
     try:
-        make: Callable[..., Any] = import_module(BACKENDS[name].module).Interpreter
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tensorflow's says that its interpreter has moved to ai-edge-litert
-            interpreter = make(model_content=model, num_threads=threads)
-        interpreter.allocate_tensors()
+        if accelerator.kind == "gpu":
+            from edge_sdk.accelerators.compiled import CompiledInterpreter
+
+            return CompiledInterpreter(model)
+        return interpreter_of(model, name, threads, accelerator)
     except (ImportError, OSError, AttributeError) as error:
         raise BackendError(f"backend {name} is damaged ({first_line(error)}); {BACKENDS[name].install}") from error
     except (ValueError, RuntimeError, SystemError) as error:
+        if accelerator != CPU:
+            raise BackendError(f"{accelerator} refuses the model ({first_line(error)})") from error
         raise BackendError(f"backend {name} refuses the model ({first_line(error)}); try another --backend") from error
+
+
+def interpreter_of(model: bytes, name: str, threads: int, accelerator: Accelerator) -> Any:
+    """The backend's own interpreter, with the delegate if there is one."""
+    module: Any = import_module(BACKENDS[name].module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tensorflow's says that its interpreter has moved to ai-edge-litert
+        if accelerator.kind == "delegate":
+            from edge_sdk.accelerators.delegates import load_delegate
+
+            delegates = [load_delegate(module, accelerator)]
+            interpreter = module.Interpreter(model_content=model, num_threads=threads, experimental_delegates=delegates)
+        else:
+            interpreter = module.Interpreter(model_content=model, num_threads=threads)
+    interpreter.allocate_tensors()
     return interpreter
 
 

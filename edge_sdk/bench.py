@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edge_sdk.accelerators.accelerator import CPU, Accelerator
 from edge_sdk.contract import Bundle
 from edge_sdk.errors import BackendError
 from edge_sdk.separator import Separator
@@ -26,7 +27,10 @@ import json, sys, time
 begin = time.perf_counter()
 import edge_sdk
 imported = time.perf_counter()
-separator = edge_sdk.Separator.open(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+from edge_sdk.accelerators.accelerator import Accelerator
+from edge_sdk.contract import from_plain
+accelerator = from_plain(Accelerator, json.loads(sys.argv[4]))
+separator = edge_sdk.Separator.open(sys.argv[1], sys.argv[2], int(sys.argv[3]), accelerator)
 opened = time.perf_counter()
 for _ in range(100):
     separator.process([[0.0] * separator.block] * separator.mics)
@@ -43,6 +47,7 @@ class Figures:
     model: str
     recipe: str
     backend: str
+    accelerator: str  # what computed in the end
     threads: int
     machine: str
     cpu: str
@@ -73,13 +78,21 @@ class Stopwatch:
         self.total_s += time.perf_counter() - begin
 
 
-def measure(bundle: Bundle, path: Path, backend: str, threads: int, seconds: float, paced: bool) -> Figures:
+def measure(
+    bundle: Bundle,
+    path: Path,
+    backend: str,
+    threads: int,
+    seconds: float,
+    paced: bool,
+    accelerator: Accelerator = CPU,
+) -> Figures:
     """Run noise through the model. `path`: where the bundle came from, for the fresh processes; `seconds`: of audio.
 
     Block after block without rest, caches stay warm and the clock high, which flatters; `paced` waits until a block is
     due, as a sound card does.
     """
-    separator = Separator(bundle, backend, threads)
+    separator = Separator(bundle, backend, threads, accelerator)
     m = separator.manifest
     blocks, block_s = max(1, round(seconds * m.sample_rate / m.block)), m.block / m.sample_rate
     noise = (0.1 * np.random.default_rng(0).standard_normal((m.mics, m.block))).astype(np.float32)
@@ -97,11 +110,12 @@ def measure(bundle: Bundle, path: Path, backend: str, threads: int, seconds: flo
         separator.process(noise)
         times_s[number] = time.perf_counter() - begin
     p50, p99, p999 = np.percentile(times_s, [50, 99, 99.9])
-    start = fresh_start(path, backend, threads)
+    start = fresh_start(path, backend, threads, accelerator)
     return Figures(
         model=m.name,
         recipe=m.recipe,
         backend=separator.interpreter.backend,
+        accelerator=str(separator.interpreter.accelerator),
         threads=threads,
         machine=platform.machine(),
         cpu=cpu_name(),
@@ -119,9 +133,10 @@ def measure(bundle: Bundle, path: Path, backend: str, threads: int, seconds: flo
     )
 
 
-def fresh_start(path: Path, backend: str, threads: int) -> dict[str, float]:
+def fresh_start(path: Path, backend: str, threads: int, accelerator: Accelerator) -> dict[str, float]:
     """What importing and opening cost, and how much memory is resident after some blocks, in a process of its own."""
-    command = [sys.executable, "-c", START, str(path.resolve()), backend, str(threads)]
+    on = json.dumps(asdict(accelerator))
+    command = [sys.executable, "-c", START, str(path.resolve()), backend, str(threads), on]
     found: list[dict[str, float]] = []
     for _ in range(STARTS):
         done = subprocess.run(command, capture_output=True, text=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk import (
+    accelerator_options,
     arrays_command,
     beam_options,
     calibrate_command,
@@ -20,10 +21,12 @@ from edge_sdk import (
     localize_command,
     run_command,
     service_command,
+    trust_option,
 )
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
+    from edge_sdk.bench import Figures
     from edge_sdk.contract import Manifest
 
 
@@ -42,6 +45,7 @@ def register(commands: Any) -> None:
     separate.add_argument("--force", action="store_true", help="overwrite files")
     beam_options.add_beam(separate)
     calibrate_command.add_option(separate)
+    trust_option.add_trust(separate)
     add_interpreter(separate)
     separate.set_defaults(run=run_separate)
 
@@ -50,9 +54,12 @@ def register(commands: Any) -> None:
     models.set_defaults(run=run_models)
 
     bench = commands.add_parser("bench", help="measure the time per block, memory and start of a model on this machine")
-    bench.add_argument("model", metavar="MODEL", help="a shipped model (edge-sdk models) or a bundle")
+    bench.add_argument("models", nargs="+", metavar="MODEL", help="shipped models (edge-sdk models) or bundles")
     bench.add_argument("--seconds", type=seconds, default=10.0, help="of audio to run (default: 10)")
     bench.add_argument("--paced", action="store_true", help="wait until each block is due, as a sound card does")
+    bench.add_argument("--out", type=Path, metavar="FILE.json", help="also write every figure there, for comparisons")
+    bench.add_argument("--label", default="", metavar="TEXT", help="what to call this machine in it (its processor)")
+    bench.add_argument("--force", action="store_true", help="overwrite the file")
     add_interpreter(bench)
     bench.set_defaults(run=run_bench)
 
@@ -67,7 +74,8 @@ def register(commands: Any) -> None:
 
 def add_interpreter(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", default="auto", help="auto, ai-edge-litert, tflite-runtime or tensorflow")
-    command.add_argument("--threads", type=thread_count, default=1, metavar="N", help="of the interpreter (default: 1)")
+    accelerator_options.add_accelerator(command)
+    accelerator_options.add_cpu(command)
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -84,7 +92,7 @@ def run_separate(args: argparse.Namespace) -> int:
     beam_options.check_beam(args)
     if args.calibration is not None and args.beam is None:
         raise EdgeError("--calibration is for the microphones of an array; choose a spatial filter with --beam")
-    bundle = read_bundle(find_model(args.model))
+    bundle = read_bundle(find_model(args.model), trust_option.policy_of(args))
     m = bundle.manifest
     array = None if args.beam is None else beam_options.fitting_array(args.array, m)
     paths = [args.out / f"{args.input.stem}-{source + 1}.wav" for source in range(m.sources)]
@@ -98,7 +106,9 @@ def run_separate(args: argparse.Namespace) -> int:
             x = load_calibration(args.calibration, array).corrected(x, m.sample_rate)
     if file_rate != m.sample_rate:
         note(f"{args.input}: resampled from {file_rate} Hz to the model's {m.sample_rate} Hz")
-    separator = Separator(bundle, args.backend, args.threads)
+    accelerator_options.pin(args)
+    choice = accelerator_options.chosen(args, bundle)
+    separator = Separator(bundle, args.backend, choice.threads, choice.accelerator)
     stream = separator if array is None else beam_options.beamformer(separator, array, args)
     samples, block = x.shape[1], args.block or x.shape[1]
     begin = time.perf_counter()
@@ -116,6 +126,8 @@ def run_separate(args: argparse.Namespace) -> int:
         **beam_options.described(args),
         "latency_ms": 1e3 * stream.latency / m.sample_rate,
         "backend": separator.interpreter.backend,
+        "accelerator": str(separator.interpreter.accelerator),
+        "threads": choice.threads,
         "input": str(args.input),
         "input_rate_hz": file_rate,
         "sample_rate_hz": m.sample_rate,
@@ -154,23 +166,41 @@ def run_models(args: argparse.Namespace) -> int:
 
 def run_bench(args: argparse.Namespace) -> int:
     from edge_sdk.bench import measure
+    from edge_sdk.bench_report import Report, rows_of, this_machine, write_report
     from edge_sdk.contract import read_bundle
     from edge_sdk.library import find_model
 
-    path = find_model(args.model)
-    figures = measure(read_bundle(path), path, args.backend, args.threads, args.seconds, args.paced)
-    if args.json:
-        print(json.dumps(asdict(figures)))
-        return 0
-    pace = "as a sound card would" if figures.paced else "without rest (--paced is nearer to life)"
-    print(f"{figures.model} ({figures.recipe}) on {figures.backend}, {figures.threads} thread(s), {pace}")
-    print(f"{figures.machine}, {figures.cpu}")
-    times = f"p50 {figures.p50_us:.0f} us, p99 {figures.p99_us:.0f} us, p99.9 {figures.p999_us:.0f} us"
-    print(f"time per block of {figures.block_ms:g} ms: {times}")
-    print(f"real-time factor {figures.real_time_factor:.3f}, host share {100 * figures.host_share:.0f} %")
-    print(f"resident memory {figures.resident_mb:.0f} MB")
-    print(f"import {figures.import_s:.3f} s, open {figures.open_s:.3f} s; latency {figures.latency_ms:g} ms")
+    if args.out is not None and args.out.exists() and not args.force:
+        raise EdgeError(f"{args.out} exists; choose another --out or give --force")
+    paths = [find_model(model) for model in args.models]
+    rows = []
+    accelerator_options.pin(args)
+    for path in paths:
+        bundle = read_bundle(path)
+        choice = accelerator_options.chosen(args, bundle)
+        figures = measure(bundle, path, args.backend, choice.threads, args.seconds, args.paced, choice.accelerator)
+        rows += rows_of(figures)
+        print(json.dumps(asdict(figures)) if args.json else described(figures), flush=True)
+    if args.out is not None:
+        write_report(Report(this_machine(args.label), tuple(rows)), args.out, args.force)
     return 0
+
+
+def described(figures: Figures) -> str:
+    """The figures of a model for people to read."""
+    pace = "as a sound card would" if figures.paced else "without rest (--paced is nearer to life)"
+    return "\n".join(
+        [
+            f"{figures.model} ({figures.recipe}) on {figures.backend}, {figures.accelerator}, "
+            f"{figures.threads} thread(s), {pace}",
+            f"{figures.machine}, {figures.cpu}",
+            f"time per block of {figures.block_ms:g} ms: p50 {figures.p50_us:.0f} us, p99 {figures.p99_us:.0f} us, "
+            f"p99.9 {figures.p999_us:.0f} us",
+            f"real-time factor {figures.real_time_factor:.3f}, host share {100 * figures.host_share:.0f} %",
+            f"resident memory {figures.resident_mb:.0f} MB",
+            f"import {figures.import_s:.3f} s, open {figures.open_s:.3f} s; latency {figures.latency_ms:g} ms",
+        ]
+    )
 
 
 def describe(name: str, m: Manifest) -> dict[str, Any]:
@@ -185,15 +215,6 @@ def describe(name: str, m: Manifest) -> dict[str, Any]:
         "size_bytes": m.size,
         "quality": m.quality,
     }
-
-
-def thread_count(text: str) -> int:
-    """A whole number that an interpreter can make sense of."""
-    from edge_sdk.interpreter import MAX_THREADS
-
-    if not 1 <= (value := int(text)) <= MAX_THREADS:
-        raise argparse.ArgumentTypeError(f"{text}: expected 1 to {MAX_THREADS}")
-    return value
 
 
 def positive(text: str) -> int:

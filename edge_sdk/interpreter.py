@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.accelerators.accelerator import CPU, Accelerator
+from edge_sdk.accelerators.fallback import FallingBack
 from edge_sdk.backends import AUTO, choose_backend, load_model
 from edge_sdk.contract import Manifest
 from edge_sdk.errors import BackendError, ManifestError
 from edge_sdk.rings import Rings, whole_rows
 
+log = logging.getLogger(__name__)
 Tensor = NDArray[np.float32]
 Shape = tuple[int, ...]
 MAX_THREADS = 64  # far above, the interpreters fail with an error that holds the whole model
@@ -23,9 +27,18 @@ class StepInterpreter:
 
     inputs: by name, output: the one there is, in the shapes of the manifest; views of the interpreter's own memory.
     Memory starts at zero; `reset()` goes back there. Not for use from several threads at once.
+    accelerator: what computes now, the CPU once another one has failed, while it was loaded or in a step; failure: why,
+    empty until then. `edge_sdk.accelerators.choice` finds out beforehand whether one is any good.
     """
 
-    def __init__(self, manifest: Manifest, model: bytes, backend: str = AUTO, threads: int = 1) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        model: bytes,
+        backend: str = AUTO,
+        threads: int = 1,
+        accelerator: Accelerator = CPU,
+    ) -> None:
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads = {threads}: expected 1 to {MAX_THREADS}")
         self.backend = choose_backend(backend)
@@ -34,7 +47,8 @@ class StepInterpreter:
                 f"{manifest.name}: tflite-runtime gives NaN for 4-bit weights ({manifest.recipe}); quantize it with "
                 "dynamic_int8, or install ai-edge-litert"
             )
-        self._interpreter = load_model(model, self.backend, threads)
+        self.accelerator, self.failure = accelerator, ""
+        self._interpreter: Any = self._load(model, threads)
         rings = [Rings(group, manifest.frames_per_step) for group in manifest.delays]
         inputs, outputs = self._tensors(manifest, rings)
         self.inputs, self.output = {name: inputs[name] for name in manifest.inputs}, outputs[manifest.output]
@@ -69,6 +83,25 @@ class StepInterpreter:
             tensor.fill(0)
         for ring, _, _ in self._rings:
             ring.reset()
+
+    def _load(self, model: bytes, threads: int) -> Any:
+        """The model on the accelerator, or on the CPU where that refuses."""
+
+        def load_cpu() -> Any:
+            return load_model(model, self.backend, threads)
+
+        if self.accelerator == CPU:
+            return load_cpu()
+        try:
+            return FallingBack(load_model(model, self.backend, threads, self.accelerator), load_cpu, self._leave)
+        except BackendError as error:
+            self._leave(str(error))
+            return load_cpu()
+
+    def _leave(self, why: str) -> None:
+        """Note that the accelerator has failed."""
+        log.warning("%s: %s; the CPU goes on", self.accelerator, why)
+        self.accelerator, self.failure = CPU, why
 
     def _tensors(self, manifest: Manifest, rings: list[Rings]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Views of the inputs and outputs by name, all of them as the manifest says."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_sdk.accelerators.accelerator import CPU, Accelerator
 from edge_sdk.audio.levels import implausible
 from edge_sdk.backends import AUTO
 from edge_sdk.contract import Bundle, Manifest, read_bundle
@@ -28,19 +29,25 @@ class Separator:
     Keeps the memory of one stream; use one separator per stream, and from one thread at a time.
     """
 
-    def __init__(self, bundle: Bundle, backend: str = AUTO, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, backend: str = AUTO, threads: int = 1, accelerator: Accelerator = CPU) -> None:
         m = bundle.manifest
         self.manifest: Manifest = m
-        self.interpreter = StepInterpreter(m, bundle.model, backend, threads)
+        self.interpreter = StepInterpreter(m, bundle.model, backend, threads, accelerator)
         self._windows = make_windows(m, self.interpreter)
         self._buffer = FrameBuffer(m.mics, m.context + m.window, m.hop, m.frames_per_step)
         self._overlap_add = OverlapAdd(m.sources, m.window, m.hop, m.frames_per_step)
         self._taken = self._given = 0  # samples since the stream began
 
     @classmethod
-    def open(cls, name_or_path: str | os.PathLike[str], backend: str = AUTO, threads: int = 1) -> Separator:
+    def open(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        backend: str = AUTO,
+        threads: int = 1,
+        accelerator: Accelerator = CPU,
+    ) -> Separator:
         """A shipped model by name, or the model in a bundle file."""
-        return cls(read_bundle(find_model(name_or_path)), backend, threads)
+        return cls(read_bundle(find_model(name_or_path)), backend, threads, accelerator)
 
     @property
     def sample_rate(self) -> int:

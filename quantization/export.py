@@ -16,6 +16,7 @@ from quantization.step_graph import step_graph
 from quantization.step_graph.graph import StepGraph
 
 SIGNATURE = "step"
+MOST_FRAMES = 16  # of a step that is chosen: beyond, a frame costs hardly less, and the graph gets large
 
 
 def export(network: Network, name: str, frames_per_step: int = 1, provenance: dict[str, Any] | None = None) -> Artifact:
@@ -26,6 +27,18 @@ def export(network: Network, name: str, frames_per_step: int = 1, provenance: di
     graph = step_graph(network.cpu().eval(), frames_per_step)
     model = convert(graph)
     return Artifact(describe(network, graph, model, name, provenance), model)
+
+
+def frames_within(network: Network, latency_ms: float) -> int:
+    """The most frames per step, up to `MOST_FRAMES`, with which the algorithmic latency stays within `latency_ms`.
+
+    `ValueError` where one frame takes longer.
+    """
+    rate = network.config.sample_rate
+    spare = round(latency_ms * rate / 1000, 6) - network.latency  # 4.35 ms are 69.6 samples, not a little less
+    if not spare >= 0:
+        raise ValueError(f"expected at least {1000 * network.latency / rate:g}, the latency of one frame per step")
+    return int(min(MOST_FRAMES, 1 + spare // network.hop))
 
 
 def describe(

@@ -16,7 +16,9 @@ def register(commands: Any) -> None:
 
     export = commands.add_parser("export", help="turn a checkpoint into a .tflite with its manifest")
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
-    export.add_argument("--frames-per-step", type=int, default=1, help="more: faster per second, later (default: 1)")
+    frames = export.add_mutually_exclusive_group()
+    frames.add_argument("--frames-per-step", type=int, help="more: faster per second, later (default: 1)")
+    frames.add_argument("--max-latency-ms", type=float, metavar="MS", help="as many frames per step as this allows")
     export.add_argument(
         "--mics", type=int, metavar="N", help="microphones, where the network takes any number up to its own"
     )
@@ -63,8 +65,7 @@ def run_export(args: argparse.Namespace) -> int:
     tuned = trained_for(about, args.checkpoint)
     if tuned and tuned.recipe == args.recipe:
         overrides, calibration = overrides or tuned.overrides, tuned.calibration
-    if args.frames_per_step < 1:
-        raise EdgeError(f"--frames-per-step {args.frames_per_step}: expected 1 or more")
+    args.frames_per_step = frames_per_step(args, network)
     try:
         network = network if args.mics is None else network.with_mics(args.mics)
         if args.format == "onnx":
@@ -77,6 +78,21 @@ def run_export(args: argparse.Namespace) -> int:
     if args.recipe != "float32" or overrides:
         artifact = quantize(artifact, args.recipe, args.name, overrides, calibration)
     return finish(args, network, artifact)
+
+
+def frames_per_step(args: argparse.Namespace, network: Any) -> int:
+    """The number asked for, or the largest that keeps the latency; `EdgeError` where there is none."""
+    from edge_sdk.errors import EdgeError
+    from quantization.export import frames_within
+
+    if args.max_latency_ms is not None:
+        try:
+            return frames_within(network, args.max_latency_ms)
+        except ValueError as error:
+            raise EdgeError(f"--max-latency-ms {args.max_latency_ms:g}: {error}") from error
+    if args.frames_per_step is not None and args.frames_per_step < 1:
+        raise EdgeError(f"--frames-per-step {args.frames_per_step}: expected 1 or more")
+    return args.frames_per_step or 1
 
 
 def run_quantize(args: argparse.Namespace) -> int:

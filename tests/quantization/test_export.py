@@ -11,7 +11,7 @@ from edge_sdk import Separator
 from edge_sdk.errors import EdgeError, ManifestError, ParityError
 from models.tasnet import TasNet
 from quantization.artifact import Artifact, read_artifact, write_artifact
-from quantization.export import export
+from quantization.export import MOST_FRAMES, export, frames_within
 from quantization.parity import check, difference_db
 from quantization.quantize import quantize
 from quantization.step_graph import step_graph
@@ -56,6 +56,18 @@ def test_the_manifest_says_what_the_network_declares(trained: TasNet, exported: 
     assert longer.latency == trained.latency + 3 * trained.config.filterbank.hop
     weights = sum(p.numel() for n, p in trained.named_parameters() if p.ndim == 2)
     assert m.macs == weights * m.sample_rate // m.hop  # one source: every matrix is used once a frame
+
+
+def test_a_step_takes_as_many_frames_as_the_latency_allows(trained: TasNet) -> None:
+    hop_ms, first_ms = (1000 * n / trained.config.sample_rate for n in (trained.hop, trained.latency))
+    assert frames_within(trained, first_ms) == 1
+    assert frames_within(trained, first_ms + 2.99 * hop_ms) == 3
+    assert frames_within(trained, first_ms + 3 * hop_ms) == 4
+    assert export(trained, "tiny", 4).manifest.latency == trained.latency + 3 * trained.hop
+    assert frames_within(trained, 1e6) == MOST_FRAMES
+    for too_short in (first_ms - 0.01, -1.0, float("nan")):
+        with pytest.raises(ValueError, match=f"expected at least {first_ms:g}, the latency of one frame"):
+            frames_within(trained, too_short)
 
 
 @pytest.mark.parametrize("layer", ["separator.blocks.2.expand.weight", "filterbank.decoder.weight"])
