@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.errors import EdgeError, ManifestError
-from firmware_bridge import board_commands, install_commands, service_commands, signing_commands
+from firmware_bridge import board_commands, fleet_commands, install_commands, service_commands, signing_commands
 
 
 def register(commands: Any) -> None:
@@ -24,11 +24,7 @@ def register(commands: Any) -> None:
     pack.add_argument("--quality", type=Path, metavar="FILE.json", help="what was measured, kept in the manifest")
     pack.add_argument("--sign", type=Path, action="append", default=[], metavar="KEY", help="sign it; again for more")
     pack.add_argument("--force", action="store_true", help="overwrite the bundle")
-    fleet = pack.add_argument_group("fleets", "a signed FILE.edge in place of MODEL.tflite, for RAUC to carry")
-    fleet.add_argument("--format", choices=("edge", "rauc"), default="edge", help="of the file (default: edge)")
-    fleet.add_argument("--board-type", metavar="NAME", help="that it is for (edge-sdk boards)")
-    fleet.add_argument("--rauc-cert", metavar="FILE", help="by which RAUC on the devices knows who made it")
-    fleet.add_argument("--rauc-key", metavar="FILE", help="private key of that")
+    fleet_commands.add_fleet(pack)
     pack.set_defaults(run=run_pack)
 
     inspect = commands.add_parser("inspect", help="check a bundle for damage and show what is in it")
@@ -43,6 +39,7 @@ def register(commands: Any) -> None:
     install_commands.register(commands)
     service_commands.register(commands)
     board_commands.register(commands)
+    fleet_commands.register(commands)
 
 
 def run_pack(args: argparse.Namespace) -> int:
@@ -52,11 +49,10 @@ def run_pack(args: argparse.Namespace) -> int:
 
     if args.out.exists() and not args.force:
         raise EdgeError(f"{args.out} exists; choose another --out or give --force")
-    if args.format == "rauc":
-        run_pack_rauc(args)
+    if args.format != "edge":
+        fleet_commands.run_pack_fleet(args)
         return 0
-    if args.board_type or args.rauc_cert or args.rauc_key:
-        raise EdgeError("--board-type, --rauc-cert, --rauc-key: these are for --format rauc")
+    fleet_commands.check_not_fleet(args)
     if args.model.suffix == ".toml":
         if args.manifest or args.name or args.quality:
             raise EdgeError(f"{args.model} names manifests and models; leave --manifest, --name and --quality out")
@@ -70,18 +66,6 @@ def run_pack(args: argparse.Namespace) -> int:
     write_whole(args.out, data)
     print(args.out)
     return 0
-
-
-def run_pack_rauc(args: argparse.Namespace) -> None:
-    from firmware_bridge.boards import load_board
-    from firmware_bridge.rauc import RaucKeys, pack_rauc
-
-    if not (args.board_type and args.rauc_cert and args.rauc_key):
-        raise EdgeError("--format rauc: give --board-type, --rauc-cert and --rauc-key, too")
-    if args.manifest or args.name or args.quality or args.sign:
-        raise EdgeError(f"{args.model} is packed as it is; leave --manifest, --name, --quality and --sign out")
-    pack_rauc(args.model, args.out, load_board(args.board_type), RaucKeys(args.rauc_cert, args.rauc_key))
-    print(args.out)
 
 
 def described_model(args: argparse.Namespace) -> tuple[Any, bytes]:

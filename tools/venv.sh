@@ -102,7 +102,7 @@ echo "edge-sdk: installing .[$extras] into $venv" >&2
 if has_extra train || has_extra export || has_extra asteroid; then
     install_torch
 fi
-rm -rf build # what an older version left there would be packed again
+rm -rf build/lib build/bdist.* # what an older version left there would be packed again
 pip install ${editable:+"$editable"} ".[$extras]"
 if has_extra dev; then
     install_pesq

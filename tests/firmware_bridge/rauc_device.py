@@ -47,7 +47,7 @@ compatible={compatible}
 bootloader=custom
 mountprefix={folder}/mount
 statusfile={folder}/status
-activate-installed=true
+activate-installed=false
 [keyring]
 path={folder}/ca.crt
 [handlers]
@@ -134,7 +134,7 @@ class RaucDevice:
     """slots: those of edge-sdk, which a post-install handler fills from the raw slot that RAUC wrote."""
 
     def __init__(self, folder: Path, known: Authority, compatible: str, slots: Slots) -> None:
-        self.folder = folder
+        self.folder, self.known, self.slots = folder, known, slots
         folder.mkdir()
         (folder / "mount").mkdir()
         for name in "ab":
@@ -154,6 +154,11 @@ class RaucDevice:
             (folder / name).chmod(0o755)
         (folder / "system.conf").write_text(SYSTEM.format(**places))
         (folder / "bus.conf").write_text(BUS.format(**places))
+
+    @property
+    def bus(self) -> str:
+        """The address of the system bus there."""
+        return f"unix:path={self.folder / 'bus'}"
 
     def said(self, name: str) -> str:
         """What the boot loader has been told."""
@@ -190,7 +195,7 @@ class RaucDevice:
         )
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.folder / 'bus'}"}
+        return {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus}
 
     def _until(self, happened: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE_S

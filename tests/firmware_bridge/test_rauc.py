@@ -1,5 +1,6 @@
 """Bundles for RAUC, with RAUC itself: made, checked, tampered with, installed, rolled back."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -12,7 +13,8 @@ from edge_sdk.errors import BundleError
 from firmware_bridge.boards import load_board
 from firmware_bridge.gate import settle
 from firmware_bridge.health import Verdict
-from firmware_bridge.rauc import slot_image
+from firmware_bridge.install import install
+from firmware_bridge.rauc import mark_slots, slot_image
 from firmware_bridge.slots import Slots
 from tests.edge_sdk.signing import STRANGER, policy
 from tests.firmware_bridge.devices import bundle_file, device, running
@@ -56,30 +58,92 @@ def test_a_bundle_that_was_tampered_with_is_refused(tmp_path: Path, where: float
     assert info(made, keys).returncode != 0
 
 
-def test_rauc_installs_it_and_what_sounds_bad_is_rolled_back(tmp_path: Path) -> None:
-    """RAUC writes the raw slot, its post-install handler hands the bundle to edge-sdk, the gate refuses it there, and
-    RAUC goes back to the other slot."""
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RaucDevice:
+    """A device that runs version 1, whose RAUC is that of this process."""
     needs_rauc()
-    keys, slots = authority(tmp_path / "keys"), Slots(device(tmp_path, "1"))
-    two = bundle_file(tmp_path, "2")
-    assert pack(two, keys) == 0
-    board = RaucDevice(tmp_path / "rauc", keys, COMPATIBLE, slots)
+    board = RaucDevice(tmp_path / "rauc", authority(tmp_path / "keys"), COMPATIBLE, Slots(device(tmp_path, "1")))
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", board.bus)
+    return board
+
+
+GOOD, BAD = Verdict(True, "60 s without a fault"), Verdict(False, "the output of 3 blocks was not finite or no sound")
+
+
+def judged(slots: Slots, verdict: Verdict) -> None:
+    """The gate has decided about the active bundle."""
+    bundle = slots.bundle(slots.state(), slots.state().active)
+    assert bundle is not None
+    settle(slots, bundle, verdict)
+
+
+@pytest.mark.parametrize("verdict", [GOOD, BAD], ids=["good", "bad"])
+def test_a_slot_of_rauc_is_good_and_primary_only_after_the_gate(
+    tmp_path: Path, board: RaucDevice, capsys: pytest.CaptureFixture[str], verdict: Verdict
+) -> None:
+    """RAUC writes the raw slot, its post-install handler hands the bundle to edge-sdk, the gate decides there, and RAUC
+    is told."""
+    slots, two = board.slots, bundle_file(tmp_path, "2")
+    assert pack(two, board.known) == 0
+    mark = ["rauc-mark", "--slots", str(slots.folder), "--json"]
+
+    def told() -> list[str]:
+        capsys.readouterr()
+        assert main(mark) == 0
+        return list(json.loads(capsys.readouterr().out))
+
     with board.booted("A"):
         done = board.rauc("install", two.with_suffix(".raucb"))
         assert done.returncode == 0, done.stderr + (board.folder / "log").read_text()
-        assert board.said("primary") == "B"
         written = (board.folder / "slot-b").read_bytes()
         assert written.startswith(two.read_bytes()) and not any((board.folder / "slot-a").read_bytes())
-        assert slots.state().slot(slots.state().active) is not None and not slots.state().confirmed
-        assert running(slots) == "2"
+        assert running(slots) == "2" and not slots.state().confirmed
+        assert told() == [] and (board.said("primary"), board.said("state.B")) == ("A", "bad")
+        judged(slots, verdict)
+        wanted = ["model.1 is good", "model.1 is primary"] if verdict.healthy else []
+        assert told() == wanted and told() == []
+    after = (board.said("primary"), board.said("state.B"), running(slots))
+    assert after == (("B", "good", "2") if verdict.healthy else ("A", "bad", "1"))
+
+
+def test_a_slot_that_rauc_took_for_good_is_bad_once_its_bundle_was_rolled_back(
+    tmp_path: Path, board: RaucDevice
+) -> None:
+    """Whatever the boot loader or a person has said of it meanwhile."""
+    slots = board.slots
+    for name, version in (("a", "1"), ("b", "2")):
+        (board.folder / f"slot-{name}").write_bytes(bundle_file(tmp_path, version).read_bytes())
+    install(slots, tmp_path / "2.edge")
+    (board.folder / "primary").write_text("B\n")
+    judged(slots, BAD)
     with board.booted("B"):
-        bundle = slots.bundle(slots.state(), slots.state().active)
-        assert bundle is not None
-        settle(slots, bundle, Verdict(False, "the output of 3 blocks was not finite or no sound"))
-        assert board.rauc("status", "mark-bad", "booted").returncode == 0
-        assert board.rauc("status", "mark-active", "other").returncode == 0
-    assert (board.said("primary"), board.said("state.B")) == ("A", "bad")
-    assert running(slots) == "1"
+        assert mark_slots(slots) == ["model.0 is primary", "model.1 is bad"]
+    assert (board.said("primary"), board.said("state.A"), board.said("state.B")) == ("A", "good", "bad")
+
+
+def test_of_two_slots_with_the_same_bundle_the_primary_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_rauc()
+    keys, slots = authority(tmp_path / "keys"), Slots(device(tmp_path, "1"))
+    board = RaucDevice(tmp_path / "rauc", keys, COMPATIBLE, slots)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", board.bus)
+    for name in "ab":
+        (board.folder / f"slot-{name}").write_bytes((tmp_path / "1.edge").read_bytes())
+    (board.folder / "primary").write_text("B\n")
+    with board.booted("B"):
+        assert mark_slots(board.slots) == []
+    assert board.said("primary") == "B"
+
+
+def test_a_device_without_rauc_is_told_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = device(tmp_path, "1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["rauc-mark", "--slots", str(folder)]) == 1
+    shown = capsys.readouterr()
+    assert not shown.out and "rauc is not installed" in shown.err and shown.err.count("\n") == 1
 
 
 def test_a_device_refuses_what_is_for_another_board_or_was_tampered_with(tmp_path: Path) -> None:
@@ -167,7 +231,7 @@ def test_pack_refuses_in_one_line(
     assert "made for processor riscv64, not for aarch64" in refused("pack", fits, *common)
     assert "leave --manifest" in refused("pack", two, *common, "--name", "x")
     assert "give --board-type" in refused("pack", two, "--format", "rauc", "--out", out)
-    assert "these are for --format rauc" in refused("pack", two, "--out", out, "--board-type", BOARD)
+    assert "these are for --format rauc or swupdate" in refused("pack", two, "--out", out, "--board-type", BOARD)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "rauc is not installed" in refused("pack", two, *common)
     monkeypatch.undo()
