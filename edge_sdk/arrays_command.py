@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import calibrate_command
+from edge_sdk import calibrate_command, zone_options
 
 if TYPE_CHECKING:
     from edge_sdk.audio.arrays import MicArray
@@ -35,13 +35,17 @@ def register(commands: Any) -> None:
     showing = actions.add_parser("show", help="positions, channel map, and what fixed beams are worth at octave bands")
     showing.add_argument("array", metavar="NAME", help="a known array, or a TOML file that describes your own")
     showing.add_argument(
-        "--azimuth", type=degrees, default=0.0, metavar="DEG", help="look direction, from x towards y (default: 0)"
+        "--azimuth",
+        type=zone_options.degrees,
+        default=0.0,
+        metavar="DEG",
+        help="look direction, from x towards y (default: 0)",
     )
     showing.add_argument("--out", type=Path, metavar="FILE.svg", help="draw it, too (needs matplotlib)")
     showing.add_argument("--force", action="store_true", help="overwrite FILE.svg")
     showing.add_argument("--json", action="store_true", help="print it as JSON, with the patterns over azimuth")
     showing.set_defaults(run=run_show)
-    calibrate_command.register(actions, degrees)
+    calibrate_command.register(actions)
 
 
 def run_arrays(args: argparse.Namespace) -> int:
@@ -106,13 +110,6 @@ def beam_table(found: Sequence[Beam], array: MicArray, look_deg: float) -> Itera
         row = [beam for beam in found if beam.hz == hz]
         gains = "".join(f"{b.white_noise_gain_db:12.1f}{b.directivity_index_db:8.1f}" for b in row)
         yield f"{hz:10g}{gains}{'  aliased' if hz >= array.aliasing_hz() else ''}"
-
-
-def degrees(text: str) -> float:
-    """An azimuth."""
-    if not -180 <= (value := float(text)) <= 360:
-        raise argparse.ArgumentTypeError(f"{text}: expected degrees from -180 to 360, from the array's x towards its y")
-    return value
 
 
 def describe(array: MicArray) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk import zone_options
 from edge_sdk.errors import AudioError, EdgeError
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from edge_sdk.audio.calibration import Calibration
 
 
-def register(actions: Any, degrees: Callable[[str], float]) -> None:
-    """Add `calibrate` to the commands of `array`. degrees: reads an azimuth."""
+def register(actions: Any) -> None:
+    """Add `calibrate` to the commands of `array`."""
     command = actions.add_parser(
         "calibrate",
-        help="measure how the microphones of a device differ, for --calibration of separate and run",
+        help="measure how the microphones of a device differ, for --calibration of separate, run and localize",
         epilog="Play noise or a slow sweep from a loudspeaker 1.5 m away or more, at the height of the array, in a "
         "room with little echo, and say with --azimuth where it stands: a wrong azimuth becomes wrong delays. Without "
         "--azimuth, record steady noise from all around, which tells gains alone.",
@@ -30,7 +31,7 @@ def register(actions: Any, degrees: Callable[[str], float]) -> None:
         "--array", required=True, metavar="NAME", help="a known array (edge-sdk arrays) or a file that describes yours"
     )
     command.add_argument("--wav", type=Path, required=True, metavar="FILE", help="what it recorded: wav, flac or ogg")
-    command.add_argument("--azimuth", type=degrees, metavar="DEG", help="of the sound, from x towards y")
+    command.add_argument("--azimuth", type=zone_options.degrees, metavar="DEG", help="of the sound, from x towards y")
     command.add_argument(
         "--device",
         metavar="NAME",

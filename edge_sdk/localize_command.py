@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk import calibrate_command, zone_options
 from edge_sdk.errors import ArrayError, AudioError, EdgeError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def register(commands: Any) -> None:
         metavar="NAME",
         help="whose microphones these are: a known array (edge-sdk arrays) or a TOML file",
     )
+    calibrate_command.add_option(localize)
     localize.add_argument("--talkers", type=number, metavar="N", help="look for N at most (default: 2)")
     localize.add_argument(
         "--method",
@@ -58,23 +60,10 @@ def register(commands: Any) -> None:
         help="srp-phat: steered power, the firmer one in rooms (default); music: subspaces, slower",
     )
     localize.add_argument("--elevation", action="store_true", help="tell above from below; not with a flat array")
-    localize.add_argument(
-        "--keep",
-        type=degrees,
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("FROM", "TO"),
-        help="look only between these azimuths, from x towards y; several times for several zones",
-    )
-    localize.add_argument(
-        "--null",
-        type=degrees,
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("FROM", "TO"),
-        help="take nobody between these azimuths for a talker, say a television; several times for several zones",
+    zone_options.add_zones(
+        localize,
+        keep="look only between these azimuths",
+        null="take nobody between these azimuths for a talker, say a television",
     )
     localize.add_argument(
         "--band",
@@ -95,6 +84,7 @@ def register(commands: Any) -> None:
 def run_localize(args: argparse.Namespace) -> int:
     from edge_sdk import pictures
     from edge_sdk.audio.arrays import load_array
+    from edge_sdk.audio.calibration import load_calibration
     from edge_sdk.audio.recordings import read_recording
 
     array = load_array(args.array)
@@ -110,6 +100,8 @@ def run_localize(args: argparse.Namespace) -> int:
     if args.plot is not None:
         pictures.check(args.plot, args.force)
     x, file_rate = read_recording(args.input, SAMPLE_RATE, array)
+    if args.calibration is not None:
+        x = load_calibration(args.calibration, array).corrected(x, SAMPLE_RATE)
     alive, x, dead = heard_only(array, x, args.input)
     localizer = opened(alive, args, file_rate)
     (low, high), aliasing = localizer.config.band_hz, alive.aliasing_hz()
@@ -174,7 +166,6 @@ def opened(array: MicArray, args: argparse.Namespace, file_rate: int) -> Localiz
     """A localizer as asked for; `ArrayError` where the array cannot do that."""
     from edge_sdk.beamforming.localizer import Localizer, LocalizerConfig
     from edge_sdk.beamforming.srp_phat import HIGHEST_HZ, LOWEST_HZ
-    from edge_sdk.beamforming.zones import Zone
 
     most = USED_OF_BAND * min(file_rate, SAMPLE_RATE) / 2
     low, high = args.band or (LOWEST_HZ, min(HIGHEST_HZ, most))
@@ -192,8 +183,8 @@ def opened(array: MicArray, args: argparse.Namespace, file_rate: int) -> Localiz
             args.elevation,
             SAMPLE_RATE,
             band_hz=(low, high),
-            keep=tuple(Zone(*map(math.radians, zone)) for zone in args.keep),
-            null=tuple(Zone(*map(math.radians, zone)) for zone in args.null),
+            keep=zone_options.zones(args.keep),
+            null=zone_options.zones(args.null),
         )
         localizer = Localizer(array, config)
     except ValueError as error:
@@ -230,14 +221,7 @@ def thinned(moments: Iterable[Moment], every_s: float) -> Iterator[Moment]:
 
 def plain(talker: Talker | None) -> dict[str, Any] | None:
     """A talker in degrees."""
-    if talker is None:
-        return None
-    return {
-        "azimuth_deg": round(math.degrees(talker.azimuth_rad), 2),
-        "elevation_deg": None if talker.elevation_rad is None else round(math.degrees(talker.elevation_rad), 2),
-        "unsure_deg": round(math.degrees(talker.unsure_rad), 2),
-        "heard": talker.heard,
-    }
+    return None if talker is None else talker.in_degrees()
 
 
 def table(rows: Sequence[Moment]) -> Iterator[str]:
@@ -267,13 +251,6 @@ def number(text: str) -> int:
     """How many talkers."""
     if not 1 <= (value := int(text)) <= 16:
         raise argparse.ArgumentTypeError(f"{text}: expected 1 to 16")
-    return value
-
-
-def degrees(text: str) -> float:
-    """An azimuth."""
-    if not -180 <= (value := float(text)) <= 360:
-        raise argparse.ArgumentTypeError(f"{text}: expected degrees from -180 to 360, from the array's x towards its y")
     return value
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_sdk import localize_command
-from edge_sdk.audio.microphones import MicrophoneMonitor
+from edge_sdk.audio.calibration import Correction, doubt, load_calibration
+from edge_sdk.audio.microphones import MicrophoneMonitor, Samples
 from edge_sdk.live.places import Place, open_capture
 from edge_sdk.localize_command import SAMPLE_RATE
 
@@ -27,13 +28,13 @@ PERIOD = 512  # samples: two hops of the localizer
 
 
 class Listener:
-    """Moments of a localizer that hears what a capture delivers.
+    """Moments of a localizer that hears what a capture delivers, corrected if microphones differ.
 
     lost: samples so far that did not arrive, for which it hears silence; faulty: microphones that are, by number.
     """
 
-    def __init__(self, capture: Capture, localizer: Localizer) -> None:
-        self._capture, self._localizer = capture, localizer
+    def __init__(self, capture: Capture, localizer: Localizer, correction: Correction | None = None) -> None:
+        self._capture, self._localizer, self._correction = capture, localizer, correction
         self._monitor = MicrophoneMonitor(capture.mics, capture.rate_hz)
         self._silence = np.zeros((capture.mics, PERIOD), np.float32)
         self.lost = 0
@@ -52,11 +53,17 @@ class Listener:
             left -= x.shape[1] + lost
             self.lost += lost
             for begin in range(0, lost, PERIOD):
-                yield from self._localizer.process(self._silence[:, : lost - begin])
+                yield from self._heard(self._silence[:, : lost - begin])
             if x.shape[1] and self._monitor.observe(x):
                 for m, fault in self.faulty.items():
                     localize_command.note(f"microphone {m} (counted from 0) is {fault}")
-            yield from self._localizer.process(x)
+            yield from self._heard(x)
+
+    def _heard(self, x: Samples) -> Iterator[Moment]:
+        if self._correction is not None:
+            x = x.copy()
+            self._correction.apply(x)
+        yield from self._localizer.process(x)
 
 
 def run_live(args: argparse.Namespace, array: MicArray, every_s: float) -> int:
@@ -66,9 +73,15 @@ def run_live(args: argparse.Namespace, array: MicArray, every_s: float) -> int:
     with ExitStack() as stack:
         place = Place(args.capture, SAMPLE_RATE, array.capture_channels, period=PERIOD)
         capture = stack.enter_context(closing(open_capture(place, array.channels)))
+        correction = None
+        if args.calibration is not None:
+            calibration = load_calibration(args.calibration, array)
+            if place.kind == "device" and (line := doubt(calibration, args.capture)):
+                localize_command.note(line)
+            correction = Correction(calibration, SAMPLE_RATE)
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, lambda *_: stopped.set()))
-        listener = Listener(capture, localizer)
+        listener = Listener(capture, localizer, correction)
         moments = listener.moments(stopped.is_set, math.inf if args.seconds is None else args.seconds)
         if not args.json:
             print("\n".join(localize_command.header(localizer.config.talkers)), flush=True)

@@ -25,7 +25,7 @@ from edge_sdk import Separator
 from edge_sdk.audio.arrays import MicArray, load_array
 from edge_sdk.beamforming.beamformer import SpatialFilter
 from edge_sdk.beamforming.masks import OutputMasks
-from edge_sdk.beamforming.named import BEAMS, beamformer
+from edge_sdk.beamforming.named import BEAMS, OWN, beamformer
 from edge_sdk.beamforming.neural import NeuralBeamformer
 from edge_sdk.beamforming.postfilter import PostFilterConfig
 from edge_sdk.errors import EdgeError
@@ -136,11 +136,19 @@ def methods(beams: list[str], talkers: int) -> dict[str, tuple[str, PostFilterCo
     """Beam and post-filter of every row."""
     chosen = [beam for beam in beams if talkers > 1 or beam != "lcmv"]  # for one talker lcmv is mvdr
     plain: dict[str, tuple[str, PostFilterConfig | None]] = {beam: (beam, None) for beam in chosen}
-    return plain | {f"{beam}, post-filter": (beam, PostFilterConfig()) for beam in chosen if beam in FILTERED}
+    filtered = [*(beam for beam in chosen if beam in FILTERED), OWN]
+    return plain | {f"{beam}, post-filter": (beam, PostFilterConfig()) for beam in filtered}
 
 
-def measure(examples: list[Example], array: MicArray, talkers: int, beams: list[str], model: Separator | None) -> bool:
+def again(examples: list[Example], array: MicArray, beam: str, model: Separator, second: Separator) -> list[np.ndarray]:
+    """What a beam gives that the network steers after it has listened to a beam (DeepBeam)."""
+    stream = beamformer(model, RATE, array, beam, again=second)
+    return [stream.separate(e.mixture) for e in examples]
+
+
+def measure(examples: list[Example], array: MicArray, talkers: int, beams: list[str], bundle: str | None) -> bool:
     """Print a table as it is measured; whether online is near batch everywhere."""
+    model = None if bundle is None else checked_model(bundle, talkers, array)
     reference = array.reference
     first = [reference, *(mic for mic in range(array.mics) if mic != reference)]
 
@@ -171,9 +179,14 @@ def measure(examples: list[Example], array: MicArray, talkers: int, beams: list[
         row("network alone", None, None, mean(known.signals for known in told[1]))
     near = True
     for name, (beam, postfilter) in methods(beams, talkers).items():
+        if beam == OWN and model is None:
+            continue
         numbers: list[float | None] = []
         far = False
         for networks in told:
+            if beam == OWN and networks is told[0]:  # the targets themselves
+                numbers += [None, None]
+                continue
             streams = [beamformer(known, RATE, array, beam, postfilter=postfilter) for known in networks]
             online, whole = mean(s.separate(e.mixture) for s, e in zip(streams, examples, strict=True)), None
             if postfilter is None:
@@ -183,6 +196,10 @@ def measure(examples: list[Example], array: MicArray, talkers: int, beams: list[
             numbers += [online, whole]
         near = near and not far
         row(name, *numbers, mark="  !" if far else "")
+    if bundle is not None and model is not None and (model.mics, model.sources) == (1, 1):
+        second = Separator.open(bundle)
+        for beam in (beam for beam in beams if beam in FILTERED):
+            row(f"{beam}, the network again", None, None, mean(again(examples, array, beam, model, second)))
     return near
 
 
@@ -223,16 +240,20 @@ def tables(args: argparse.Namespace, corpora: tuple[Corpus, Corpus]) -> bool:
     for name in args.array:
         array = load_array(name)
         for talkers in args.talkers:
-            model = args.model if talkers == 1 else args.separator
-            separator = None if model is None else Separator.open(model)
-            if separator is not None and (separator.sources != talkers or separator.mics not in (1, array.mics)):
-                raise EdgeError(
-                    f"{model}: {separator.sources} sources of {separator.mics} microphones, expected {talkers} of 1 or "
-                    f"{array.mics}; give another model"
-                )
-            examples = mixtures(args, array, talkers, corpora)
-            near &= measure(examples, array, talkers, args.beam, separator)
+            bundle = args.model if talkers == 1 else args.separator
+            near &= measure(mixtures(args, array, talkers, corpora), array, talkers, args.beam, bundle)
     return near
+
+
+def checked_model(bundle: str, talkers: int, array: MicArray) -> Separator:
+    """The model of a bundle; `EdgeError` where it does not fit talkers or array."""
+    model = Separator.open(bundle)
+    if model.sources != talkers or model.mics not in (1, array.mics):
+        raise EdgeError(
+            f"{bundle}: {model.sources} sources of {model.mics} microphones, expected {talkers} of 1 or {array.mics}; "
+            "give another model"
+        )
+    return model
 
 
 if __name__ == "__main__":

@@ -193,6 +193,53 @@ function showCounters({ stream, system }) {
   );
 }
 
+// A point of the polar plot: 0 degrees to the right, 90 upwards, as the array's x and y seen from above.
+function place(degrees, radius) {
+  const angle = (degrees * Math.PI) / 180;
+  return `${(radius * Math.cos(angle)).toFixed(4)} ${(-radius * Math.sin(angle)).toFixed(4)}`;
+}
+
+function drawn(kind, attributes, text = "") {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", kind);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.textContent = text;
+  return node;
+}
+
+function spoke(degrees) {
+  const [x, y] = place(degrees, 1.2).split(" ");
+  return [drawn("path", { class: "spoke", d: `M0 0L${place(degrees, 1)}` }), drawn("text", { x, y }, `${degrees}°`)];
+}
+
+// From the middle to the rim: where a talker is, and as wide as it is unsure to either side.
+function talkerWedge(talker, number) {
+  const half = Math.min(Math.max(talker.unsure_deg, 0.5), 90);
+  const from = place(talker.azimuth_deg - half, 1);
+  const to = place(talker.azimuth_deg + half, 1);
+  const [x, y] = place(talker.azimuth_deg, 1.08).split(" ");
+  const wedge = drawn("path", { class: "talker", d: `M0 0L${from}A1 1 0 0 0 ${to}Z` });
+  if (!talker.heard) wedge.classList.add("silent");
+  return [wedge, drawn("text", { x, y }, `${number}`)];
+}
+
+function showDirections(directions) {
+  element("directions").hidden = !directions;
+  if (!directions) return;
+  const outline = directions.power.map(([degrees, power]) => place(degrees, power));
+  const present = directions.talkers.map((talker, i) => [talker, i + 1]).filter(([talker]) => talker);
+  element("polar").replaceChildren(
+    ...[1 / 3, 2 / 3, 1].map((radius) => drawn("circle", { r: radius })),
+    ...[0, 90, 180, -90].flatMap(spoke),
+    drawn("polygon", { class: "power", points: outline.join(" ") }),
+    ...present.flatMap(([talker, number]) => talkerWedge(talker, number)),
+  );
+  const said = present.map(
+    ([talker, number]) =>
+      `talker ${number} at ${talker.azimuth_deg.toFixed(0)}° ± ${talker.unsure_deg.toFixed(0)}°${talker.heard ? "" : " (silent)"}`,
+  );
+  element("talkers").textContent = said.join(", ") || "nobody heard yet";
+}
+
 function duration(seconds) {
   if (seconds < 1e-3) return `${(1e6 * seconds).toFixed(0)} µs`;
   return seconds < 1 ? `${Number((1e3 * seconds).toPrecision(3))} ms` : `${Number(seconds.toPrecision(3))} s`;
@@ -204,6 +251,7 @@ function show(report) {
   element("engine").textContent = `${stream.rungs[stream.rung] ?? stream.rung}${place}`;
   say(`running for ${Math.floor(stream.uptime_s)} s`, false);
   showLevels(stream);
+  showDirections(report.directions);
   showTimes(report);
   showCounters(report);
 }

@@ -31,6 +31,7 @@ MOST_GAIN_DB, MOST_DELAY_S = 20.0, 1e-3  # beyond, it is not one array
 SAME_TIME = 0.005  # of a sample: delays below need no filter
 STRETCH = 256  # samples filtered at once: what a long recording needs of memory
 SYS = Path("/sys")
+SERIAL = " serial "  # between a card's id and its number
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def to_toml(calibration: Calibration) -> str:
     c = calibration
     lines = [
         "# How the microphones of one device differ, as edge-sdk array calibrate measured it: each compared with the",
-        "# reference, gains_db louder and delays samples later. For --calibration of edge-sdk run and separate.",
+        "# reference, gains_db louder and delays samples later. For --calibration of edge-sdk.",
         f"array = {json.dumps(c.array)}",
         f"device = {json.dumps(c.device, ensure_ascii=False)}",
         f"source = {json.dumps(c.source)}",
@@ -152,6 +153,18 @@ def load_calibration(path: Path, array: MicArray) -> Calibration:
     return calibration
 
 
+def doubt(calibration: Calibration, device: str, proc: Path = PROC, sysfs: Path = SYS) -> str:
+    """Why a calibration may not be that of an ALSA device, in a line; nothing where there is no doubt, or no card whose
+    name tells. `ArrayError` where serial numbers say that it is another's."""
+    measured, opened = calibration.device, device_id(device, proc, sysfs)
+    if opened in (measured, device):  # the same; or no card, but a name
+        return ""
+    said = f"the calibration is of {measured!r}, and {device} is {opened!r}"
+    if SERIAL in measured and SERIAL in opened:
+        raise ArrayError(f"{said}; measure this one with edge-sdk array calibrate, or give its --calibration")
+    return f"{said}: is it the same device?"
+
+
 def device_id(device: str, proc: Path = PROC, sysfs: Path = SYS) -> str:
     """The id of a plugged-in card, and its serial number where it tells one; other names as they are.
 
@@ -165,4 +178,4 @@ def device_id(device: str, proc: Path = PROC, sysfs: Path = SYS) -> str:
     except AudioError:
         return device
     serial = read_text(sysfs / f"class/sound/card{card.index}/device/../serial").strip()
-    return f"{card.id} serial {serial}" if serial else card.id
+    return f"{card.id}{SERIAL}{serial}" if serial else card.id

@@ -14,7 +14,7 @@ from edge_sdk.beamforming.conditioning import FLOOR, only_heard, power
 from edge_sdk.beamforming.covariance import Covariance, HeardMics, checked_forget
 from edge_sdk.beamforming.designs import Design, Learned
 from edge_sdk.beamforming.masks import Masker
-from edge_sdk.beamforming.signals import Complex, Samples, checked_masks, checked_samples
+from edge_sdk.beamforming.signals import Complex, Real, Samples, checked_masks, checked_samples
 from edge_sdk.beamforming.stft import Analysis, STFTConfig, Synthesis
 
 QUIETEST_NOISE = 1e-10  # of the mixture: differences of covariances are that far above what rounding leaves
@@ -101,9 +101,10 @@ class SpatialFilter:
         """Frames that so many more samples complete: masks are expected for each of them."""
         return (self._analysis.pending + samples) // self.config.stft.hop
 
-    def process(self, x: ArrayLike, masks: ArrayLike | None = None) -> Samples:
+    def process(self, x: ArrayLike, masks: ArrayLike | None = None, gains: Real | None = None) -> Samples:
         """All samples that are complete, `[S, m]`, after taking `[M, n]`, with masks `[S, T, F]` for the T frames that
-        these complete, or, where there is a lag, for as many frames so long ago."""
+        these complete, or, where there is a lag, for as many frames so long ago. gains: of the outputs in the same
+        frames, `[S, T, F]`, from a post-filter."""
         c = self.config
         samples = checked_samples(x, c.mics)
         hop, frames = c.stft.hop, self.frames(samples.shape[1])
@@ -114,6 +115,8 @@ class SpatialFilter:
             self._follow(spectra)
             np.multiply(self._conjugate, spectra, out=self._products)
             np.add.reduce(self._products, axis=-1, out=self._outputs)
+            if gains is not None:
+                np.multiply(self._outputs, gains[:, t], out=self._outputs)
             self._synthesis.add(self._outputs, y[:, t * hop : (t + 1) * hop])
         self._taken += samples.shape[1]
         self._given += frames * hop

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge_sdk.beamforming import gev, lcmv, mvdr, wiener
 from edge_sdk.beamforming.conditioning import LOADING
 from edge_sdk.beamforming.fixed import delay_and_sum, superdirective
+from edge_sdk.beamforming.nulls import Nulls
 from edge_sdk.beamforming.signals import Complex, Real
 
 
@@ -106,13 +107,19 @@ class NullOthers:
 
 @dataclass(frozen=True)
 class DelayAndSum:
-    """Aligns the microphones towards steering vectors `[S, F, M]`; learns nothing."""
+    """Aligns the microphones towards steering vectors `[S, F, M]`, with nulls where there shall be some, and learns
+    nothing."""
 
     steering: Complex
+    nulls: Nulls | None = None
     learns: ClassVar[bool] = False
 
     def weights(self, learned: Learned) -> Complex:
-        return delay_and_sum(self.steering[:, learned.bins] * learned.heard)
+        towards = self.steering[:, learned.bins] * learned.heard
+        if self.nulls is None:
+            return delay_and_sum(towards)
+        own = np.broadcast_to(np.eye(towards.shape[-1], dtype=np.complex128), (*towards.shape[1:], towards.shape[-1]))
+        return mvdr.steered_mvdr(self.nulls.louder(own, learned.bins, learned.heard), towards, 0.0)
 
 
 @dataclass(frozen=True)
@@ -131,11 +138,31 @@ class Superdirective:
 
 @dataclass(frozen=True)
 class SteeredMVDR:
-    """MVDR for steering vectors `[S, F, M]`, with the noise as learned."""
+    """MVDR for steering vectors `[S, F, M]`, with the noise as learned, and nulls where there shall be some.
+
+    residual: take for noise what is no talker's, for filters whose nulls lie on the other talkers (LCMV).
+    """
 
     steering: Complex
+    nulls: Nulls | None = None
+    residual: bool = False
     loading: float = LOADING
     learns: ClassVar[bool] = True
 
     def weights(self, learned: Learned) -> Complex:
-        return mvdr.steered_mvdr(learned.noise, self.steering[:, learned.bins] * learned.heard, self.loading)
+        noise = learned.residual if self.residual else learned.noise
+        if self.nulls is not None:
+            noise = self.nulls.louder(noise, learned.bins, learned.heard)
+        return mvdr.steered_mvdr(noise, self.steering[:, learned.bins] * learned.heard, self.loading)
+
+
+@dataclass(frozen=True)
+class PassThrough:
+    """Every input is an output, as it is; for a network's own outputs and a post-filter."""
+
+    learns: ClassVar[bool] = False
+
+    def weights(self, learned: Learned) -> Complex:
+        inputs = len(learned.heard)
+        frequencies = learned.residual.shape[0]
+        return np.broadcast_to(np.eye(inputs, dtype=np.complex128)[:, np.newaxis], (inputs, frequencies, inputs))

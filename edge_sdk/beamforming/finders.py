@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,8 +13,23 @@ from edge_sdk.beamforming.covariance import Covariance
 from edge_sdk.beamforming.grid import Direction, Grid
 from edge_sdk.beamforming.music import music
 from edge_sdk.beamforming.signals import Complex, Real
-from edge_sdk.beamforming.srp_phat import APART_RAD, SrpPhat
+from edge_sdk.beamforming.srp_phat import APART_RAD, SrpPhat, bins_within
 from edge_sdk.beamforming.steering import plane_wave
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a finder looks with an array, for how many talkers, and by which of the frequencies `[F]` of its spectra.
+
+    forget: what is left after a frame of what was heard.
+    """
+
+    array: MicArray
+    grid: Grid
+    frequencies_hz: Real
+    band_hz: tuple[float, float]
+    talkers: int
+    forget: float
 
 
 class Finder(Protocol):
@@ -28,20 +44,16 @@ class Finder(Protocol):
         """At most so many directions, the clearest first; none before anything was heard."""
         ...
 
+    def power(self) -> Real:
+        """What the peaks are those of: a number of at most one for each point of the grid, `[D]`; zero in silence."""
+        ...
+
 
 class SteeredPower:
     """SRP-PHAT over a grid."""
 
-    def __init__(
-        self,
-        array: MicArray,
-        grid: Grid,
-        frequencies_hz: Real,
-        band_hz: tuple[float, float],
-        talkers: int,
-        forget: float,
-    ) -> None:
-        self._srp = SrpPhat(array, grid, frequencies_hz, forget, band_hz=band_hz)
+    def __init__(self, search: Search) -> None:
+        self._srp = SrpPhat(search.array, search.grid, search.frequencies_hz, search.forget, band_hz=search.band_hz)
 
     def update(self, spectra: Complex, presence: Real) -> None:
         self._srp.update(spectra, presence)
@@ -49,46 +61,42 @@ class SteeredPower:
     def directions(self, number: int) -> list[Direction]:
         return self._srp.directions(number)[0]
 
+    def power(self) -> Real:
+        power: Real = self._srp.power()[0]
+        return power
+
 
 class Subspaces:
     """MUSIC over a grid, for so many talkers. Its own peaks say nothing of strength, for their height depends on how
     exactly a direction is met; so strength is taken from the coherence of the microphones instead."""
 
-    def __init__(
-        self,
-        array: MicArray,
-        grid: Grid,
-        frequencies_hz: Real,
-        band_hz: tuple[float, float],
-        talkers: int,
-        forget: float,
-    ) -> None:
-        if not talkers < array.mics:
+    def __init__(self, search: Search) -> None:
+        array, self._search = search.array, search
+        if not search.talkers < array.mics:
             raise ValueError(
-                f"{talkers} talkers and the {array.mics} microphones of {array.name}: MUSIC needs at least one "
+                f"{search.talkers} talkers and the {array.mics} microphones of {array.name}: MUSIC needs at least one "
                 "microphone more than talkers; look for fewer, or take srp-phat"
             )
-        self._band = np.flatnonzero((frequencies_hz >= band_hz[0]) & (frequencies_hz <= band_hz[1]))
-        if not len(self._band):
-            raise ValueError(f"band {band_hz[0]:g} to {band_hz[1]:g} Hz: no frequency of {len(frequencies_hz)} in it")
-        self._array, self._grid, self._talkers = array, grid, talkers
-        self._hz: Real = frequencies_hz[self._band]
-        self._steering = plane_wave(array, self._hz, *grid.directions())
-        self._covariance = Covariance(1, len(self._band), array.mics, forget)
+        self._band = bins_within(search.band_hz, search.frequencies_hz)
+        self._hz: Real = search.frequencies_hz[self._band]
+        self._steering = plane_wave(array, self._hz, *search.grid.directions())
+        self._covariance = Covariance(1, len(self._band), array.mics, search.forget)
 
     def update(self, spectra: Complex, presence: Real) -> None:
         self._covariance.update(spectra[self._band], presence[:, self._band])
 
     def directions(self, number: int) -> list[Direction]:
-        covariance = self._covariance.values[0]
-        spectrum = music(covariance, self._steering, self._talkers, normalize=True)
-        found = self._grid.peaks(spectrum, number, APART_RAD)
+        found = self._search.grid.peaks(self.power(), number, APART_RAD)
         if not found:
             return []
         places = [d.azimuth_rad for d in found], [d.elevation_rad for d in found]
-        strengths = steered_coherence(covariance, plane_wave(self._array, self._hz, *places))
+        towards = plane_wave(self._search.array, self._hz, *places)
+        strengths = steered_coherence(self._covariance.values[0], towards)
         measured = [Direction(d.azimuth_rad, d.elevation_rad, float(s)) for d, s in zip(found, strengths, strict=True)]
         return sorted(measured, key=lambda d: -d.strength)
+
+    def power(self) -> Real:
+        return music(self._covariance.values[0], self._steering, self._search.talkers, normalize=True)
 
 
 def steered_coherence(covariance: Complex, steering: Complex) -> Real:

@@ -11,6 +11,7 @@ from edge_sdk.beamforming.signals import Complex, Real
 
 LEAST_LOADING, MOST_LOADING = 1e-10, 1e4  # between superdirective and, to all purposes, delay-and-sum
 HALVINGS = 40  # of that range, in decades: the loading to 11 digits
+LEAST_WHITE_NOISE_GAIN_DB = -10.0
 
 
 def delay_and_sum(steering: Complex) -> Complex:
@@ -20,9 +21,13 @@ def delay_and_sum(steering: Complex) -> Complex:
 
 
 def superdirective(
-    steering: Complex, coherence: Real, least_white_noise_gain_db: float = -10.0, heard: NDArray[np.bool_] | None = None
+    steering: Complex,
+    coherence: Real | Complex,
+    least_white_noise_gain_db: float = LEAST_WHITE_NOISE_GAIN_DB,
+    heard: NDArray[np.bool_] | None = None,
 ) -> Complex:
-    """Weights `[..., F, M]` of least noise from everywhere alike, whose coherence is `[F, M, M]`, for steering vectors.
+    """Weights `[..., F, M]` of least noise from everywhere alike, whose coherence is `[F, M, M]`, for steering vectors;
+    or of least noise of another coherence.
 
     At low frequencies these amplify the microphones' own noise without limit, so each frequency gets just the loading
     with which the white-noise gain stays above a least one, or above that of delay-and-sum where that is lower (Cox,
@@ -32,11 +37,18 @@ def superdirective(
     alive = np.ones(mics, np.bool_) if heard is None else heard
     towards = steering * alive
     noise = np.where(alive[:, np.newaxis] & alive, coherence, np.eye(mics))
-    # In the basis of its eigenvectors, loading is a sum, and trying many loadings takes no inversion.
     values, vectors = np.linalg.eigh(noise)
-    turned: Complex = np.einsum("fmk,...fm->...fk", vectors, towards)
-    energies = turned.real**2 + turned.imag**2
-    least = np.minimum(10 ** (least_white_noise_gain_db / 10), 0.999 * energies.sum(axis=-1))  # [..., F]
+    turned: Complex = np.einsum("fmk,...fm->...fk", vectors.conj(), towards)
+    loading = least_loading(turned.real**2 + turned.imag**2, values, least_white_noise_gain_db)
+    weights = np.einsum("fmk,...fk->...fm", vectors, turned / (values + loading[..., np.newaxis]))
+    return distortionless(weights, towards)
+
+
+def least_loading(energies: Real, values: Real, least_white_noise_gain_db: float) -> Real:
+    """The least loading of noise, `[...]`, with which the filter against it keeps a white-noise gain. The noise has the
+    eigenvalues `[..., M]`, and energies are those of the look direction in the basis of its eigenvectors: there loading
+    is a sum, and trying many of them takes no inversion."""
+    least = np.minimum(10 ** (least_white_noise_gain_db / 10), 0.999 * energies.sum(axis=-1))
 
     def robust(exponent: Real) -> NDArray[np.bool_]:
         shrunk = energies / (values + 10 ** exponent[..., np.newaxis])
@@ -50,5 +62,5 @@ def superdirective(
         middle = 0.5 * (low + high)
         enough = robust(middle)
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    weights = np.einsum("fmk,...fk->...fm", vectors, turned / (values + 10 ** high[..., np.newaxis]))
-    return distortionless(weights, towards)
+    found: Real = 10**high
+    return found

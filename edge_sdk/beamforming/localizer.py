@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from edge_sdk.audio.arrays import MicArray
 from edge_sdk.beamforming.covariance import forgetting
-from edge_sdk.beamforming.finders import Finder, SteeredPower, Subspaces
+from edge_sdk.beamforming.finders import Finder, Search, SteeredPower, Subspaces
 from edge_sdk.beamforming.grid import Direction, Grid, azimuth_grid, sphere_grid, wrapped
 from edge_sdk.beamforming.presence import SpeechPresence
-from edge_sdk.beamforming.signals import checked_samples
+from edge_sdk.beamforming.signals import Real, checked_samples
 from edge_sdk.beamforming.srp_phat import HIGHEST_HZ, LOWEST_HZ
 from edge_sdk.beamforming.stft import Analysis, STFTConfig
 from edge_sdk.beamforming.tracking import Track, Tracker, TrackerConfig
@@ -81,6 +82,15 @@ class Talker:
     unsure_rad: float
     heard: bool
 
+    def in_degrees(self) -> dict[str, float | bool | None]:
+        """The same for people and for JSON."""
+        return {
+            "azimuth_deg": round(math.degrees(self.azimuth_rad), 2),
+            "elevation_deg": None if self.elevation_rad is None else round(math.degrees(self.elevation_rad), 2),
+            "unsure_deg": round(math.degrees(self.unsure_rad), 2),
+            "heard": self.heard,
+        }
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -103,7 +113,8 @@ class Localizer:
         hz = c.stft.frequencies_hz(c.sample_rate)
         grid = sphere_grid(array, SPHERE_STEP_RAD) if c.elevation else raised_azimuth_grid(array)
         forget = forgetting(c.memory_s, c.stft.hop, c.sample_rate)
-        self._finder: Finder = FINDERS[c.method](array, grid, hz, c.band_hz, c.talkers, forget)
+        self._finder: Finder = FINDERS[c.method](Search(array, grid, hz, c.band_hz, c.talkers, forget))
+        self._grid = grid
         self._band = (hz >= c.band_hz[0]) & (hz <= c.band_hz[1])
         self._analysis = Analysis(c.stft, array.mics)
         self._presence = SpeechPresence(c.stft.frequencies)
@@ -121,6 +132,12 @@ class Localizer:
             self._frames += 1
             if self._frames % c.every == 0:
                 yield self._look()
+
+    def power(self) -> tuple[Real, Real]:
+        """How much sound comes from where: azimuths in radians, `[A]`, and powers from 0 to 1, `[A]`, of the elevation
+        that has most."""
+        power = self._finder.power().reshape(len(self._grid.azimuths_rad), -1).max(axis=1)
+        return self._grid.azimuths_rad, np.clip(power, 0.0, 1.0)
 
     def _look(self) -> Moment:
         c = self.config

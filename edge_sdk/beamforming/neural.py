@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edge_sdk.beamforming.beamformer import SpatialFilter, SpatialFilterConfig
-from edge_sdk.beamforming.designs import Design
+from edge_sdk.beamforming.designs import Design, PassThrough
 from edge_sdk.beamforming.masks import OutputMasks
-from edge_sdk.beamforming.postfilter import PostFilter, PostFilterConfig
+from edge_sdk.beamforming.postfilter import PostFilterConfig
 from edge_sdk.beamforming.signals import Samples, checked_samples
 from edge_sdk.beamforming.watch import MicrophoneWatch
 
@@ -48,6 +48,8 @@ class NeuralBeamformer:
     wait for the network, so that filters learn from a frame before they filter it: the output stream runs `delay`
     samples behind, the network's delay and the filter's, and a sample waits at most `latency`.
 
+    Without a design nothing is filtered by place: the network's own outputs go through, to a post-filter.
+
     With a sample rate, microphones are watched: a faulty one is left out of statistics and filters within a second, and
     the network hears another in its place, until it is well again. Without, nobody watches.
     """
@@ -56,7 +58,7 @@ class NeuralBeamformer:
         self,
         network: Network,
         config: SpatialFilterConfig,
-        design: Design,
+        design: Design | None,
         postfilter: PostFilterConfig | None = None,
         sample_rate: int | None = None,
     ) -> None:
@@ -66,9 +68,11 @@ class NeuralBeamformer:
             raise ValueError(f"lag = {config.lag}: expected 0, for the microphones wait for the network")
         self.network = network
         self.config = replace(config, sources=network.sources)
-        self.filter = SpatialFilter(self.config, design)
+        self._own = design is None
+        own = replace(self.config, mics=network.sources, reference=0)
+        self.filter = SpatialFilter(self.config, design) if design is not None else SpatialFilter(own, PassThrough())
         self._masks = OutputMasks(config.stft, network.sources)
-        self._postfilter = None if postfilter is None else PostFilter(postfilter, config.stft, network.sources)
+        self._postfilter = postfilter
         self._watch = None if sample_rate is None else MicrophoneWatch(config.mics, sample_rate, config.reference)
         self._trusted = (True,) * config.mics
         # Of all microphones, and of what the network hears of the reference.
@@ -87,8 +91,7 @@ class NeuralBeamformer:
     @property
     def delay(self) -> int:
         """Samples by which the output stream runs behind the input stream."""
-        after = 0 if self._postfilter is None else self._postfilter.delay
-        return self.network.delay + self.filter.delay + after
+        return self.network.delay + self.filter.delay
 
     @property
     def latency(self) -> int:
@@ -111,7 +114,8 @@ class NeuralBeamformer:
         for piece in self._watch.pieces(samples):
             if self._watch.good != self._trusted:
                 self._trusted = self._watch.good
-                self.filter.trust(self._trusted)
+                if not self._own:
+                    self.filter.trust(self._trusted)
             parts.append(self._run(piece, self._watch.replaced(piece)))
         return np.concatenate(parts, axis=1)
 
@@ -124,9 +128,8 @@ class NeuralBeamformer:
         ready, self._waiting = self._waiting[:, :count], self._waiting[:, count:]
         mixture, at_reference = ready[:-1], ready[-1]
         masks = self._masks.push(outputs, at_reference)
-        y = self.filter.process(mixture, masks)
-        if self._postfilter is not None:
-            y = self._postfilter.process(y, masks)
+        gains = None if self._postfilter is None else self._postfilter.gains(masks)
+        y = self.filter.process(outputs, None, gains) if self._own else self.filter.process(mixture, masks, gains)
         self._taken += samples.shape[1]
         self._given += y.shape[1]
         return y
@@ -146,8 +149,6 @@ class NeuralBeamformer:
         self.network.reset()
         self.filter.reset()
         self._masks.reset()
-        if self._postfilter is not None:
-            self._postfilter.reset()
         self._waiting = np.zeros((self.mics + 1, self.network.delay), np.float32)
         self._trusted = (True,) * self.mics
         if self._watch is not None:

@@ -40,9 +40,7 @@ class SrpPhat:
         if array.mics < 2:
             raise ValueError(f"array {array.name} has {array.mics} microphone: expected at least 2 to tell a direction")
         self.grid, self._forget = grid, checked_forget(forget)
-        self._band: NDArray[np.intp] = np.flatnonzero((frequencies_hz >= band_hz[0]) & (frequencies_hz <= band_hz[1]))
-        if not len(self._band):
-            raise ValueError(f"band {band_hz[0]:g} to {band_hz[1]:g} Hz: no frequency of {len(frequencies_hz)} in it")
+        self._band = bins_within(band_hz, frequencies_hz)
         self._first, self._second = np.triu_indices(array.mics, 1)
         steering = plane_wave(array, frequencies_hz[self._band], *grid.directions())  # [D, F, M]
         aligning = steering[..., self._first].conj() * steering[..., self._second]  # [D, F, P]
@@ -84,3 +82,12 @@ class SrpPhat:
         """Forget everything."""
         self._cross.fill(0)
         self._weight.fill(0)
+
+
+def bins_within(band_hz: tuple[float, float], frequencies_hz: Real) -> NDArray[np.intp]:
+    """Which frequencies, by number, lie within a band; `ValueError` where none does."""
+    low, high = band_hz
+    bins: NDArray[np.intp] = np.flatnonzero((frequencies_hz >= low) & (frequencies_hz <= high))
+    if not len(bins):
+        raise ValueError(f"band {low:g} to {high:g} Hz: no frequency of {len(frequencies_hz)} in it")
+    return bins

@@ -17,8 +17,12 @@ class Zone:
         if not (math.isfinite(self.start_rad) and math.isfinite(self.end_rad)):
             raise ValueError(f"a zone from {self.start_rad} to {self.end_rad}: expected finite angles in radians")
 
+    @property
+    def width_rad(self) -> float:
+        return (self.end_rad - self.start_rad) % math.tau
+
     def __contains__(self, azimuth_rad: float) -> bool:
-        return (azimuth_rad - self.start_rad) % math.tau <= (self.end_rad - self.start_rad) % math.tau
+        return (azimuth_rad - self.start_rad) % math.tau <= self.width_rad
 
 
 def listened_to(azimuth_rad: float, keep: tuple[Zone, ...], null: tuple[Zone, ...]) -> bool:

@@ -45,8 +45,15 @@ class Tap:
 
     def read(self, channel: int, since: int) -> tuple[int, NDArray[np.int16]]:
         """Position and samples of a channel from `since` on, or from the oldest that is left, up to the newest."""
+        return self._copy(channel, since)
+
+    def read_all(self, since: int) -> tuple[int, NDArray[np.int16]]:
+        """The same of all channels, `[channels, n]`."""
+        return self._copy(slice(None), since)
+
+    def _copy(self, channels: int | slice, since: int) -> tuple[int, NDArray[np.int16]]:
         end = self._written
         begin = min(max(since, end - self.capacity, 0), end)
-        samples = self._ring[channel, np.arange(begin, end) % self.capacity]
+        samples = self._ring[channels, np.arange(begin, end) % self.capacity]
         lost = max(0, self._claimed - self.capacity - begin)  # written over meanwhile
-        return min(begin + lost, end), samples[lost:]
+        return min(begin + lost, end), samples[..., lost:]

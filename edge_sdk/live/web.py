@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from edge_sdk.live import prometheus
+from edge_sdk.live.bearings import Bearings
 from edge_sdk.live.metrics import UPPER_S
 from edge_sdk.live.reports import TICK_S, Report
 from edge_sdk.live.server import Handler, Route
@@ -35,18 +36,24 @@ def metrics_routes(latest: Callable[[], Report]) -> dict[str, Route]:
     return {"/metrics": metrics}
 
 
-def page_routes(latest: Callable[[], Report], inputs: Tap, outputs: Tap, rate_hz: int) -> dict[str, Route]:
+def page_routes(
+    latest: Callable[[], Report], inputs: Tap, outputs: Tap, rate_hz: int, bearings: Bearings | None = None
+) -> dict[str, Route]:
     """The page, what it shows, and a wav stream without end of every channel: `/in/0.wav`, `/out/1.wav`, ...
 
     `inputs`, `outputs`: what the audio thread hears from the microphones and plays. Outputs count from 1, as the files
-    of a separated recording do.
+    of a separated recording do. bearings: where talkers are, if somebody knows.
     """
+
+    def snapshot() -> bytes:
+        return snapshot_json(latest(), None if bearings is None else bearings.as_plain())
+
     routes: dict[str, Route] = {**metrics_routes(latest)}
     for address, (name, kind) in PAGE.items():
         body = (files("edge_sdk") / "assets" / name).read_bytes()
         routes[address] = partial(Handler.answer, kind=f"{kind}; charset=utf-8", body=body)
-    routes["/snapshot.json"] = lambda handler: handler.answer("application/json", snapshot_json(latest()))
-    routes["/events"] = lambda handler: handler.stream("text/event-stream", events(latest))
+    routes["/snapshot.json"] = lambda handler: handler.answer("application/json", snapshot())
+    routes["/events"] = lambda handler: handler.stream("text/event-stream", events(snapshot))
     for name, tap, first in (("in", inputs, 0), ("out", outputs, 1)):
         for channel in range(tap.channels):
             routes[f"/{name}/{first + channel}.wav"] = partial(send_sound, tap=tap, channel=channel, rate_hz=rate_hz)
@@ -58,20 +65,22 @@ def taps(mics: int, sources: int, rate_hz: int) -> tuple[Tap, Tap]:
     return Tap(mics, round(HEARD_S * rate_hz)), Tap(sources, round(HEARD_S * rate_hz))
 
 
-def snapshot_json(report: Report) -> bytes:
-    """A report, with the histogram as pairs of longest time and blocks; the last one's time is null, for any."""
+def snapshot_json(report: Report, directions: dict[str, Any] | None = None) -> bytes:
+    """A report, with the histogram as pairs of longest time and blocks; the last one's time is null, for any.
+    directions: `Bearings.as_plain`, null where nobody knows."""
     plain: dict[str, Any] = report.as_plain()
     last = len(UPPER_S) - 1
     bins = enumerate(zip(UPPER_S, report.stream.step_bins, strict=True))
     plain["histogram"] = [[None if i == last else upper_s, count] for i, (upper_s, count) in bins if count]
     plain["block_s"] = report.stream.block_s
+    plain["directions"] = directions
     return json.dumps(plain, allow_nan=False).encode()
 
 
-def events(latest: Callable[[], Report]) -> Iterator[bytes]:
+def events(snapshot: Callable[[], bytes]) -> Iterator[bytes]:
     """Reports as server-sent events, one for each look at the stream."""
     while True:
-        yield b"data: " + snapshot_json(latest()) + b"\n\n"
+        yield b"data: " + snapshot() + b"\n\n"
         time.sleep(TICK_S)
 
 

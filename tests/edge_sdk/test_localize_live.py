@@ -16,6 +16,7 @@ import soundfile
 
 from edge_sdk.audio.alsa import AlsaPlayback, PcmConfig
 from edge_sdk.audio.arrays import load_array
+from edge_sdk.audio.calibration import Calibration, to_toml
 from edge_sdk.beamforming.localizer import Localizer, LocalizerConfig
 from edge_sdk.cli import main
 from edge_sdk.localize_live import Listener
@@ -106,6 +107,26 @@ def test_a_faulty_microphone_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
     last = json.loads(out.splitlines()[-1])
     assert last["faulty_microphones"] == [1] and last["lost_samples"] == 0
     assert last["talkers"][0]["azimuth_deg"] == pytest.approx(AZIMUTH, abs=4)
+
+
+def test_a_calibration_makes_the_microphones_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a recording, and as it is captured: then all of it is heard a millisecond later."""
+    calibration = Calibration(ARRAY.name, "lab", "direction", RATE, (0.0, 6.0, 0.0, -6.0), (0.0, 0.9, 0.0, -0.9), 0.1)
+    (tmp_path / "c.toml").write_text(to_toml(calibration))
+    x = captured(2.0)
+    gains, later = 10 ** (np.array(calibration.gains_db) / 20), np.array(calibration.delays)
+    spectrum = np.fft.rfft(x[list(ARRAY.channels)])
+    turns = np.exp(-2j * np.pi * np.fft.rfftfreq(x.shape[1]) * later[:, None])
+    x[list(ARRAY.channels)] = gains[:, None] * np.fft.irfft(spectrum * turns, x.shape[1])
+    soundfile.write(tmp_path / "x.wav", x.T, RATE, "FLOAT")
+    file = str(tmp_path / "x.wav")
+    for source in ([file], ["--capture", file]):
+        found = []
+        for options in ([], ["--calibration", str(tmp_path / "c.toml")]):
+            assert main(["localize", *source, "--array", ARRAY.name, "--json", "--talkers", "1", *options]) == 0
+            last = json.loads(capsys.readouterr().out.splitlines()[-1])
+            found.append(last.get("moments", [last])[-1]["talkers"][0]["azimuth_deg"])
+        assert abs(found[0] - AZIMUTH) > 5 and found[1] == pytest.approx(AZIMUTH, abs=3)
 
 
 class Losing:

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.audio.calibration import Calibration, Correction, device_id, load_calibration, to_toml
+from edge_sdk.audio.calibration import Calibration, Correction, device_id, doubt, load_calibration, to_toml
 from edge_sdk.cli import main
 from edge_sdk.errors import ArrayError
 from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE
@@ -98,7 +98,9 @@ def test_samples_of_another_array_are_refused() -> None:
         Correction(KNOWN, RATE).apply(recorded()[:3].copy())
 
 
-def test_a_device_is_known_by_card_and_serial_number(tmp_path: Path) -> None:
+@pytest.fixture
+def cards(tmp_path: Path) -> tuple[Path, Path]:
+    """/proc and /sys of a computer with a card of its own, and an array on USB that tells its serial number."""
     proc, sys = tmp_path / "proc", tmp_path / "sys"
     (proc / "asound").mkdir(parents=True)
     (proc / "asound/cards").write_text(
@@ -110,10 +112,28 @@ def test_a_device_is_known_by_card_and_serial_number(tmp_path: Path) -> None:
     (usb / "serial").write_text("0042\n")
     (sys / "class/sound/card1").mkdir(parents=True)
     (sys / "class/sound/card1/device").symlink_to(usb / "1-1:1.0")
+    return proc, sys
+
+
+def test_a_device_is_known_by_card_and_serial_number(cards: tuple[Path, Path]) -> None:
     for name in ("ArrayUAC10", "ReSpeaker 4 Mic Array", "hw:CARD=ArrayUAC10,DEV=0", "hw:1,0"):
-        assert device_id(name, proc, sys) == "ArrayUAC10 serial 0042"
-    assert device_id("plughw:PCH", proc, sys) == "PCH"
-    assert device_id("the one in the lab", proc, sys) == "the one in the lab"
+        assert device_id(name, *cards) == "ArrayUAC10 serial 0042"
+    assert device_id("plughw:PCH", *cards) == "PCH"
+    assert device_id("the one in the lab", *cards) == "the one in the lab"
+
+
+def test_a_calibration_of_another_device_is_doubted_and_refused_where_serial_numbers_differ(
+    cards: tuple[Path, Path],
+) -> None:
+    def of(device: str, opened: str = "hw:ArrayUAC10") -> str:
+        return doubt(replace(KNOWN, device=device), opened, *cards)
+
+    assert of("ArrayUAC10 serial 0042") == "" == of("lab", "in.wav") == of("lab", "default")
+    for device, opened in (("lab", "hw:1"), ("ArrayUAC10", "hw:1"), ("ArrayUAC10 serial 0042", "hw:PCH")):
+        said = of(device, opened)
+        assert repr(device) in said and opened in said and "is it the same device?" in said and "\n" not in said
+    with pytest.raises(ArrayError, match="serial 0007', and hw:ArrayUAC10 is 'ArrayUAC10 serial 0042'; measure this"):
+        of("ArrayUAC10 serial 0007")
 
 
 def saved(x: np.ndarray, path: Path) -> str:

@@ -187,6 +187,19 @@ def test_directivity_of_a_line_is_that_of_the_textbook() -> None:
     np.testing.assert_allclose(index, 10 * np.log10(3), atol=1e-9)
 
 
+@pytest.mark.parametrize(("mics", "factor"), [(3, 4.0), (5, 7.75)])
+def test_directivity_of_a_circle_is_that_of_the_textbook(mics: int, factor: float) -> None:
+    """Circles of 2 N + 1 microphones with vanishing radius reach all patterns up to order N in their plane, which add
+    1, 3, 3.75 to the directivity factor in spherically diffuse noise (Ma, Yang, He & Dong, "Theoretical and practical
+    solutions for high-order superdirectivity of circular sensor arrays", 2013)."""
+    angles = 2 * np.pi * np.arange(mics) / mics
+    places = tuple((0.01 * float(np.cos(a)), 0.01 * float(np.sin(a)), 0.0) for a in angles)
+    circle, hz = MicArray("circle", "", "", places, tuple(range(mics)), mics), np.array([300.0])
+    towards, coherence = plane_wave(circle, hz, 0.0), diffuse_coherence(circle, hz)
+    index = directivity_index_db(steered_mvdr(coherence + 0j, towards, 1e-13), towards, coherence)
+    np.testing.assert_allclose(index, 10 * np.log10(factor), atol=0.02)  # 1 cm is 1/114 of a wavelength
+
+
 @pytest.mark.parametrize("least_db", [-20.0, -10.0, 0.0, 5.9])
 def test_superdirective_filters_keep_the_least_white_noise_gain_and_do_not_distort(least_db: float) -> None:
     d, coherence = plane_wave(CIRCLE, HZ, np.deg2rad([0.0, 33.0])), diffuse_coherence(CIRCLE, HZ)

@@ -79,3 +79,15 @@ def test_writing_keeps_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 500  # bytes
     finally:
         tracemalloc.stop()
+
+
+def test_all_channels_at_once_are_those_one_by_one() -> None:
+    tap = Tap(3, 500)
+    for begin in range(0, 1400, 70):
+        tap.write(counted(begin, 70, 3))
+    position, samples = tap.read_all(800)
+    assert position == 900 and samples.shape == (3, 500)
+    for channel, row in enumerate(samples):
+        at, alone = tap.read(channel, 800)
+        assert at == position
+        np.testing.assert_array_equal(row, alone)

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_sdk.live.bearings import bearings_of
 from edge_sdk.live.metrics import UPPER_S, Metrics
 from edge_sdk.live.reports import Reporter
 from edge_sdk.live.server import LOCALHOST, LocalServer
 from edge_sdk.live.tap import FULL_SCALE, Tap
 from edge_sdk.live.web import page_routes, snapshot_json, sound, taps
 from tests.browser import CHROMIUM, WITHOUT, Browser, browser
+from tests.edge_sdk.beamforming.scenes import CIRCLE
 from tests.edge_sdk.live.exposition import parse
 from tests.edge_sdk.live.reported import busy, quiet
+from tests.edge_sdk.test_localize import always, scene
 
 RATE, BLOCK, MICS, SOURCES = 16_000, 160, 3, 2
 CYCLE = 60_001  # samples until the sequence begins anew
@@ -197,13 +200,60 @@ def test_meters_and_counters_move_with_the_stream(page: Browser, stream: Stream,
     assert page.complaints == [] and all(asked.startswith(url) for asked in page.requests)
 
 
+@pytest.mark.skipif(not CHROMIUM, reason=WITHOUT)
+def test_directions_are_a_polar_plot(stream: Stream, tmp_path: Path) -> None:
+    """Of a talker whom a localizer finds in what a tap has heard, and of others whom the page is told of."""
+    azimuth = 60.0
+    inputs = Tap(CIRCLE.mics, 4 * RATE)
+    bearings = bearings_of(inputs, CIRCLE, RATE)
+    assert bearings is not None
+    x = scene([azimuth], [always], 1.0)
+    for begin in range(0, RATE, 1600):
+        inputs.write(x[:, begin : begin + 1600])
+        bearings.look()
+    with Reporter(stream.metrics) as reporter:
+        routes = page_routes(lambda: reporter.latest, inputs, stream.outputs, RATE, bearings)
+        with LocalServer(LOCALHOST, 0, routes) as server, browser(tmp_path) as page:
+            page.ask("Page.navigate", url=server.url)
+            said = until(page, "document.querySelector('#talkers')?.innerText ?? ''", lambda text: "talker" in text)
+            found = int(said.removeprefix("talker 1 at ").partition("°")[0])
+            assert found == pytest.approx(azimuth, abs=3)
+            # The wedge points there, and the outline reaches farthest there; upwards is negative in SVG.
+            assert angle_deg(page, "polygon.power") == pytest.approx(azimuth, abs=5)
+            start, end = (angle_deg(page, "path.talker", point) for point in (1, 2))
+            assert (start + end) / 2 == pytest.approx(found, abs=1) and start < end
+            page.run("source.close(); 0")
+            report = json.loads(ask(server.url, "/snapshot.json").read())
+            silent = {"azimuth_deg": -179.0, "elevation_deg": None, "unsure_deg": 12.0, "heard": False}
+            report["directions"]["talkers"] = [None, silent]
+            page.run(f"show({json.dumps(report)}); 0")
+            assert page.run("document.querySelector('#talkers').innerText") == "talker 2 at -179° ± 12° (silent)"
+            assert page.run("document.querySelectorAll('path.talker').length") == 1
+            assert page.run("document.querySelectorAll('path.talker.silent').length") == 1
+            report["directions"] = None
+            page.run(f"show({json.dumps(report)}); 0")
+            assert page.run("document.querySelector('#directions').hidden")
+            assert page.complaints == []
+
+
+def angle_deg(page: Browser, selector: str, point: int | None = None) -> float:
+    """Where the points of a shape lie, seen from the middle of the plot: one of them, or the farthest."""
+    shape = page.run(f"(s => s.getAttribute('d') ?? s.getAttribute('points'))(document.querySelector('{selector}'))")
+    if point is None:
+        numbers = np.array(shape.split(), float).reshape(-1, 2)
+        x, y = numbers[np.hypot(*numbers.T).argmax()]
+    else:  # M0 0 L start A1 1 0 0 0 end Z
+        x, y = np.array(shape.removesuffix("Z").split("L")[1].split("A")[point - 1].split()[-2:], float)
+    return float(np.rad2deg(np.arctan2(-y, x)))
+
+
 def check_page_of_another_board(page: Browser) -> None:
     """The stream starts anew with fewer microphones, on a computer that says less."""
     report = json.loads(snapshot_json(busy()))
     report["system"]["temperature_c"] = None
     page.run(f"source.close(); show({json.dumps(report)}); 0")
     text = page.run("document.body.innerText")
-    assert "mic 1" in text and "mic 2" not in text and "°C" not in text
+    assert "Directions" not in text and "mic 1" in text and "mic 2" not in text and "°C" not in text
     assert "under-voltage" in text and "2 of 1000 too late" in text
 
 
