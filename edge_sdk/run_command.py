@@ -10,13 +10,14 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import beam_options, calibrate_command
+from edge_sdk import beam_options, calibrate_command, trust_option
 from edge_sdk.errors import AudioError, EdgeError
 from edge_sdk.live.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge_sdk.contract import TrustPolicy
     from edge_sdk.live.reports import Reporter
     from edge_sdk.live.stream import LiveStream
     from edge_sdk.live.stream_config import StreamConfig
@@ -46,6 +47,13 @@ def register(commands: Any) -> None:
     )
     run.add_argument("--isolate", action="store_true", help="run models in processes of their own, which may crash")
     run.add_argument("--backend", default="auto", help="auto, ai-edge-litert, tflite-runtime or tensorflow")
+    run.add_argument(
+        "--control",
+        type=int,
+        metavar="FD",
+        help="inherited socket that asks for other models (edge-sdk serve has one)",
+    )
+    trust_option.add_trust(run)
 
     sound = run.add_argument_group("sound", "devices of ALSA (edge-sdk devices), files (.wav, .raw), or - for pipes")
     sound.add_argument("--capture", required=True, metavar="DEVICE", help="where the microphones are")
@@ -87,6 +95,7 @@ def register(commands: Any) -> None:
 
 
 def run_live(args: argparse.Namespace) -> int:
+    from edge_sdk.live.control import Control
     from edge_sdk.live.log_limit import limited_log
     from edge_sdk.live.notify import service_manager
     from edge_sdk.live.realtime import tidy
@@ -121,6 +130,8 @@ def run_live(args: argparse.Namespace) -> int:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, end_it))
+        if args.control is not None:
+            stack.enter_context(Control(args.control, stream.swap, stream.config.trust))
         stack.enter_context(reporting(args, stream, reporter))
         end = math.inf if args.seconds is None else args.seconds * stream.sound.rate_hz
         stream.run(lambda: stop.is_set() or stream.metrics.processed >= end)
@@ -149,6 +160,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     array = None if args.array is None else load_array(args.array)
     if args.calibration is not None and array is None:
         raise EdgeError("--calibration is for the microphones of an array; say which with --array")
+    trust = trust_option.policy_of(args)
     beam = None if args.beam is None else BeamConfig(args.beam, args.suppression, args.azimuth, args.postfilter)
     return StreamConfig(
         models,
@@ -160,7 +172,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         calibration=None if array is None or args.calibration is None else load_calibration(args.calibration, array),
         channels=args.channels,
         format=args.format,
-        period=args.period or preset.period(rate_of(models)),
+        period=args.period or preset.period(rate_of(models, trust)),
         queue=args.queue or preset.queue,
         periods=preset.periods,
         one_clock=args.one_clock,
@@ -173,16 +185,17 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         backend=args.backend,
         listen=args.http is not None,
         realtime=RealtimeConfig(args.priority, tuple(args.cpu)),
+        trust=trust,
     )
 
 
-def rate_of(models: tuple[str, ...]) -> int:
+def rate_of(models: tuple[str, ...], trust: TrustPolicy | None = None) -> int:
     """Samples per second that the first of the models is for."""
     from edge_sdk.contract import read_bundle
     from edge_sdk.library import find_model
     from edge_sdk.live.stream import RATE_HZ
 
-    return read_bundle(find_model(models[0])).manifest.sample_rate if models else RATE_HZ
+    return read_bundle(find_model(models[0]), trust).manifest.sample_rate if models else RATE_HZ
 
 
 @contextmanager

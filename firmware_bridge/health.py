@@ -37,7 +37,8 @@ class HealthConfig:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a report says that matters here; counts since the stream began (edge_sdk.live.metrics)."""
+    """What a report says that matters here (edge_sdk.live.metrics): counts since the stream began; fallbacks and times
+    since its present model did, the one after so many swaps."""
 
     uptime_s: float
     rate_hz: int
@@ -50,6 +51,7 @@ class Reading:
     rungs: tuple[str, ...]
     fallbacks: dict[str, int]
     step_p99_s: float
+    swaps: int = 0
 
     def __post_init__(self) -> None:
         if not (self.rate_hz > 0 and self.block > 0 and 0 <= self.uptime_s < math.inf):

@@ -29,14 +29,17 @@ def in_memory(data: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def start(command: Sequence[str], bundle: Bundle | None = None, **about: Any) -> subprocess.Popen[bytes]:
-    """Start an `edge-sdk` command, with the option `--model` where there is a bundle. about: for `subprocess.Popen`.
+def start(
+    command: Sequence[str], bundle: Bundle | None = None, keep: Sequence[int] = (), **about: Any
+) -> subprocess.Popen[bytes]:
+    """Start an `edge-sdk` command, with the option `--model` where there is a bundle. keep: descriptors that stay open
+    there. about: for `subprocess.Popen`.
 
     The bytes that were verified are the bytes that run, whatever happens to a slot in the meantime.
     """
     words = [sys.executable, "-m", "edge_sdk.cli", *command]
     if bundle is None:
-        return subprocess.Popen(words, **about)
+        return subprocess.Popen(words, pass_fds=keep, **about)
     with in_memory(pack(bundle.manifest, bundle.model)) as descriptor:
         words += ["--model", f"/proc/self/fd/{descriptor}"]
-        return subprocess.Popen(words, pass_fds=(descriptor,), **about)
+        return subprocess.Popen(words, pass_fds=(descriptor, *keep), **about)

@@ -1,31 +1,31 @@
 """The service of a device: `edge-sdk run` with what the slots hold, for as long as the device is on.
 
-A new bundle takes the place of the old one as soon as it is installed: it is verified, and tried on golden clips, while
-the old one still plays. What dies again and again before it is confirmed is rolled back, because `Slots.start` counts;
-where nothing is left to run, the reference microphone goes out.
+A new bundle takes the place of the old one as soon as it is installed: it is verified, tried on golden clips, loaded
+and warmed while the old one still plays, and then the two cross-fade within a block. Where a stream cannot do that,
+because the new model has other blocks, more delay or another number of sources, it is started anew, and silent
+meanwhile. What dies again and again before it is confirmed is rolled back, because `Slots.start` counts; where nothing
+is left to run, the reference microphone goes out.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import select
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from edge_sdk.errors import EdgeError
-from firmware_bridge import launch
-from firmware_bridge.gate import PIECE, Lines, judge_golden, settle
+from firmware_bridge.gate import PIECE, judge_golden, settle
 from firmware_bridge.health import HealthConfig, HealthError, Verdict, Watch, reading_from_line
 from firmware_bridge.relay import environment, relay_for
 from firmware_bridge.slots import Slots, Started
-from firmware_bridge.state import described
+from firmware_bridge.stream import FailedError, RefusedError, Stream, begin, document_of
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ USAGE, NO_DEVICE = 2, 3  # exit status of edge-sdk run: options it does not know
 LOOK_S = 0.5
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0  # before what died is started again: doubled each time
 STEADY_S = 60.0  # a stream that ran so long begins with the shortest pause again
-SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
-libc = ctypes.CDLL(None)
 Source = int | IO[bytes]
 
 
@@ -48,38 +46,6 @@ class ServeConfig:
     health: HealthConfig | None = None
     golden: Path | None = None
     budget_db: float = 1.0
-
-
-@dataclass
-class Stream:
-    """A process of `edge-sdk run`, and what is known of it."""
-
-    process: subprocess.Popen[bytes]
-    started: Started | None
-    pidfd: int
-    watch: Watch | None
-    verdict: Verdict | None = None
-    lines: Lines = field(default_factory=Lines)
-    began_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def document(self) -> str | None:
-        """Which bundle it runs."""
-        return document_of(self.started)
-
-    def end(self) -> int:
-        """Let it fade out, if it has not ended; its exit status."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        with contextlib.suppress(OSError):
-            os.close(self.pidfd)
-        return self.process.wait()
 
 
 class Service:
@@ -148,20 +114,16 @@ class Service:
 
     def _start(self, started: Started | None) -> Stream:
         """A process that runs it."""
-        bundle = None if started is None else started.bundle
-        watches = self.config.health is not None and started is not None and not started.confirmed
-        options = [*self.config.options, *(["--json"] if watches else []), *(BYPASS if started is None else ())]
-        process = launch.start(
-            ["run", *options],
-            bundle,
-            stdout=subprocess.PIPE if watches else None,
-            env=environment(self._relay),
-            preexec_fn=die_with_parent,
-        )
-        watch = None
-        if watches and self.config.health is not None and bundle is not None:
-            watch = Watch(self.config.health, bundle.manifest.name, time.monotonic())
-        return Stream(process, started, os.pidfd_open(process.pid), watch)
+        reports = self.config.health is not None
+        options = [*self.config.options, *(["--json"] if reports else []), *(BYPASS if started is None else ())]
+        output = subprocess.PIPE if reports else None
+        return begin(options, started, self._watch(started), stdout=output, env=environment(self._relay))
+
+    def _watch(self, started: Started | None) -> Watch | None:
+        """Over what is not confirmed, if anybody wants to know."""
+        if self.config.health is None or started is None or started.confirmed:
+            return None
+        return Watch(self.config.health, started.bundle.manifest.name, time.monotonic())
 
     def _attend(self, stream: Stream) -> tuple[Started | None] | None:
         """Until it ends or we are to stop, None; or until something else is to run, which is ready then."""
@@ -179,9 +141,39 @@ class Service:
                 active = state.slot(state.active)
                 if (None if active is None else active.document) != stream.document:
                     started = self._next()
-                    if document_of(started) != stream.document:  # not where golden clips spoke against the new one
+                    # Not where golden clips spoke against the new one.
+                    if document_of(started) != stream.document and not self._swapped(stream, started):
                         return (started,)
         return None
+
+    def _swapped(self, stream: Stream, started: Started | None) -> bool:
+        """Whether the stream plays it by now, without having been silent."""
+        if started is None:
+            return False
+        m = started.bundle.manifest
+        try:
+            stream.take(started, lambda: self._stopping)
+        except FailedError as error:
+            return self._rolled_back(started, str(error))
+        except RefusedError as error:
+            if not self._stopping:
+                log.warning("%s %s: %s; the stream starts anew, silent until it is loaded", m.name, m.version, error)
+            return False
+        stream.watch = self._watch(started)
+        return True
+
+    def _rolled_back(self, started: Started, why: str) -> bool:
+        """Whether a bundle that was never heard is given up, and what plays goes on."""
+        if started.confirmed:
+            return False
+        verdict = Verdict(False, why)
+        try:
+            settle(self.slots, started.bundle, verdict)
+        except EdgeError as error:
+            log.warning("%s; the stream starts anew", error)
+            return False
+        self._tell(started, verdict)
+        return True
 
     def _read(self, stream: Stream, piece: bytes) -> None:
         """Show reports to the watch."""
@@ -189,7 +181,8 @@ class Service:
             if stream.watch is None or stream.verdict is not None:
                 return
             try:
-                stream.watch.observe(reading_from_line(line), time.monotonic())
+                if (reading := reading_from_line(line)).swaps == stream.swaps:  # not of the model before
+                    stream.watch.observe(reading, time.monotonic())
             except HealthError as error:
                 log.warning("%s; the bundle stays unconfirmed", error)
                 stream.watch = None
@@ -235,13 +228,3 @@ class Service:
         except OSError:
             return 0, 0
         return status.st_ino, status.st_mtime_ns
-
-
-def document_of(started: Started | None) -> str | None:
-    """Which bundle it is; None for the microphone."""
-    return None if started is None else described(started.bundle).document
-
-
-def die_with_parent() -> None:
-    """In a new process: end when the one that started it does, or it would keep the sound card from the next."""
-    libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)

@@ -145,6 +145,7 @@ def check_options(options: Sequence[str], watches: bool) -> None:
     look = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     look.add_argument("--model")
     look.add_argument("--playback")
+    look.add_argument("--trust")
     look.add_argument("--json", action="store_true")
     try:
         known, _ = look.parse_known_args(list(options))
@@ -152,6 +153,8 @@ def check_options(options: Sequence[str], watches: bool) -> None:
         raise EdgeError(f"{error}; see edge-sdk run --help") from error
     if known.model is not None:
         raise EdgeError("--model: the slots say what runs; install it (edge-sdk install)")
+    if known.trust is not None:
+        raise EdgeError("--trust: the slots have a trust file of their own, by which they say what runs; leave it out")
     if watches and (known.json or known.playback == "-"):
         raise EdgeError("--json, --playback -: standard output is what the stream is watched by; leave them out")
 

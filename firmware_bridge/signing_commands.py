@@ -1,4 +1,4 @@
-"""`edge-sdk keygen`, `trust`, `sign` and `verify`."""
+"""`edge-sdk keygen`, `trust` and `sign`; `verify` is beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.errors import EdgeError
+from firmware_bridge import verify_command
 
 
 def register(commands: Any) -> None:
@@ -37,14 +38,7 @@ def register(commands: Any) -> None:
     sign.add_argument("--force", action="store_true", help="overwrite --out")
     sign.set_defaults(run=run_sign)
 
-    verify = commands.add_parser("verify", help="check a bundle: who signed it, and every byte of it")
-    verify.add_argument("bundle", type=Path, metavar="FILE.edge")
-    accepted = verify.add_mutually_exclusive_group(required=True)
-    accepted.add_argument("--trust", type=Path, metavar="TRUST.json", help="take what its release keys have signed")
-    accepted.add_argument("--allow-unsigned", action="store_true", help="look for damage only, not at signatures")
-    verify.add_argument("--unlocked", action="store_true", help="as a device that takes development keys")
-    verify.add_argument("--json", action="store_true", help="print the result as JSON")
-    verify.set_defaults(run=run_verify)
+    verify_command.register(commands)
 
 
 def run_keygen(args: argparse.Namespace) -> int:
@@ -87,27 +81,4 @@ def run_sign(args: argparse.Namespace) -> int:
         raise EdgeError(f"{args.out} exists; choose another --out or give --force")
     sign_bundle(args.bundle, args.out or args.bundle, [load_key(path) for path in args.key])
     print(args.out or args.bundle)
-    return 0
-
-
-def run_verify(args: argparse.Namespace) -> int:
-    from edge_sdk.contract import Machine, read_bundle
-    from firmware_bridge.trust import read_policy
-
-    policy = read_policy(args.trust, args.unlocked) if args.trust else None
-    bundle = read_bundle(args.bundle, policy, Machine())
-    about = bundle.release or bundle.manifest
-    result = {
-        "bundle": str(args.bundle),
-        "name": about.name,
-        "version": about.version,
-        "security_epoch": bundle.security_epoch,
-        "variants": [variant.name for variant in bundle.release.variants] if bundle.release else [],
-        "role": bundle.role,
-    }
-    if args.json:
-        print(json.dumps(result))
-    else:
-        signed = f"signed by a {bundle.role} key" if bundle.role else "whole, signatures not checked"
-        print(f"{args.bundle}: {about.name} {about.version}, {signed}")
     return 0

@@ -71,6 +71,9 @@ class Slots:
         self.check_folder()
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
+            if os.geteuid() == 0:  # who installs as root must not lock out the service, whose folder it is
+                owner = self.folder.stat()
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError:

@@ -27,7 +27,8 @@ from edge_sdk.live.engine import Outcome
 from edge_sdk.live.guard import Guard
 from edge_sdk.live.highpass import HighPass
 from edge_sdk.live.isolation import Isolated, IsolationConfig
-from edge_sdk.live.ladder import Ladder, LadderConfig
+from edge_sdk.live.ladder import Ladder
+from edge_sdk.live.ladder_config import LadderConfig
 from edge_sdk.live.limiter import Limiter, LimiterConfig
 from edge_sdk.live.local import Bypass, model_engine
 from edge_sdk.live.metrics import Metrics

@@ -114,8 +114,10 @@ class Guard:
         self._fallen = outcome is not Outcome.GOOD
         self._last[...] = out[:, -2:]
         self.metrics.blocks += 1
-        self.metrics.rung = self.ladder.rung
         self.metrics.observe_step(self.ladder.seconds)
+        self.metrics.rung, self.metrics.rungs = self.ladder.rung, self.ladder.names
+        if self.metrics.swaps != self.ladder.swaps:
+            self.metrics.swap(self.ladder.swaps)
 
     def _give(self, out: Samples) -> None:
         """The next samples that are ready, `[sources, n]`, n up to a block."""

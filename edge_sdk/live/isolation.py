@@ -147,7 +147,8 @@ class Isolated:
         """See to it that a worker waits, until the engine is closed."""
         descriptor = shared_memory(0, "edge-sdk-model")
         with open(descriptor, "wb") as memory:
-            memory.write(self._manifest + self._model)
+            memory.write(self._manifest)
+            memory.write(self._model)  # apart: joining them would hold up every thread
             memory.flush()
             try:
                 self._watch(descriptor)

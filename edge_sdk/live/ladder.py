@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -13,106 +11,13 @@ from numpy.typing import NDArray
 
 from edge_sdk.live.engine import Engine, Outcome
 from edge_sdk.live.history import History
+from edge_sdk.live.ladder_config import LadderConfig
+from edge_sdk.live.newcomer import Newcomer
+from edge_sdk.live.rung import Rung, Strikes
 
 log = logging.getLogger(__name__)
+BEGAN_ANEW = "the stream began anew meanwhile"
 Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class LadderConfig:
-    """When to change the engine; times in blocks, so that a simulated day is like a real one.
-
-    bad: blocks within `window` that were not finite or whose engine died, late: blocks that took too long, overruns:
-    times that the sound card lost samples or ran dry; after so many the ladder steps down. Lateness may be the
-    machine's, now and then, and to lose a block in twenty is better than to lose the model; what is not finite is the
-    model's own.
-    calm: blocks without any of it until a step up is tried, twice as many after each that failed or did not last, up to
-    calm_limit. trial: blocks for which the upper engine runs beside, without a fault, before it takes over.
-    """
-
-    bad: int = 3
-    late: int = 62
-    overruns: int = 5
-    window: int = 1250
-    calm: int = 1250
-    calm_limit: int = 75_000
-    trial: int = 25
-
-    def __post_init__(self) -> None:
-        if min(self.bad, self.late, self.overruns, self.window, self.calm, self.trial) < 1:
-            raise ValueError(f"{self}: expected at least 1 of each")
-        if self.calm_limit < self.calm:
-            raise ValueError(f"calm_limit = {self.calm_limit}: expected at least calm = {self.calm}")
-
-    @classmethod
-    def for_blocks(cls, block: int, rate_hz: int) -> LadderConfig:
-        """A window of 10 s, of which 5 % may be late; the first calm 10 s, the longest 10 min, a trial of 0.2 s."""
-        per_s = rate_hz / block
-        return cls(
-            late=max(1, round(0.05 * 10 * per_s)),
-            window=max(1, round(10 * per_s)),
-            calm=max(1, round(10 * per_s)),
-            calm_limit=max(1, round(600 * per_s)),
-            trial=max(1, round(0.2 * per_s)),
-        )
-
-
-class Strikes:
-    """Faults within a window of blocks."""
-
-    def __init__(self, limit: int, window: int) -> None:
-        self._window = window
-        self._blocks: deque[int] = deque(maxlen=limit)
-
-    def out(self, block: int) -> bool:
-        """Count one; whether that makes as many as there may be."""
-        self._blocks.append(block)
-        return len(self._blocks) == self._blocks.maxlen and block - self._blocks[0] < self._window
-
-    def clear(self) -> None:
-        self._blocks.clear()
-
-
-class Rung:
-    """An engine that hears the microphones so late that all rungs come out together.
-
-    out: the block that it made; seconds: what that took.
-    """
-
-    def __init__(self, engine: Engine, delay: int) -> None:
-        self.engine = engine
-        self.out: Samples = np.zeros((engine.sources, engine.block), np.float32)
-        self.seconds = 0.0
-        self._lag = delay - engine.delay
-        # Blocks after a reset that hold samples of before it, which the engine has forgotten.
-        self._warm_up = -(-engine.delay // engine.block)
-        self._cold = 0
-        self._reason = Outcome.LATE
-
-    def run(self, history: History, budget_s: float, clock: Callable[[], float]) -> tuple[Outcome, Outcome]:
-        """What to tell of this block, and how it went now: they differ while the engine warms up after a fault."""
-        begin = clock()
-        outcome = self.engine.process(history.read(self._lag, self.engine.block), self.out, budget_s)
-        self.seconds = clock() - begin
-        if outcome in (Outcome.BAD, Outcome.DEAD):
-            self.restart(outcome)
-            return outcome, outcome
-        told: Outcome = outcome
-        if self._cold:
-            self._cold -= 1
-            told = self._reason
-        late = self.seconds > budget_s or outcome is Outcome.LATE
-        return told, Outcome.LATE if late else Outcome.GOOD
-
-    def restart(self, reason: Outcome) -> None:
-        """Begin anew in the midst of the stream: until the engine is warm its blocks count as lost, for this reason."""
-        self.engine.reset()
-        self._cold, self._reason = self._warm_up, reason
-
-    def begin(self) -> None:
-        """Begin a stream: before it was silence, which is what a new engine remembers."""
-        self.engine.reset()
-        self._cold = 0
 
 
 class Ladder:
@@ -123,8 +28,11 @@ class Ladder:
     the same outcomes and durations give the same steps.
     rung: place of the engine in use, 0 is the wanted one. delay: of all of them, the greatest. seconds: what the newest
     block took, with a trial the time of both. before: the newest block of an engine from which another just took over.
+    newcomer: what is to be the wanted one, put there by a helper thread; swaps: how many got there. previous: the rung
+    that was the wanted one before, and is now the second.
     """
 
+    names: tuple[str, ...]
     rung: int
     seconds: float
     before: Samples | None
@@ -146,7 +54,6 @@ class Ladder:
                     f" {engine.block}: expected {first.mics}, {first.sources} and {first.block}, as {first.name} does"
                 )
         self.mics, self.sources, self.block = first.mics, first.sources, first.block
-        self.names = tuple(engine.name for engine in engines)
         self.delay = max(engine.delay for engine in engines)
         self.config = config or LadderConfig()
         self._clock = clock
@@ -163,6 +70,10 @@ class Ladder:
         self._climbed = False
         self._calm = self.config.calm
         self._reach = 1
+        self.newcomer: Newcomer | None = None
+        self.previous: Rung | None = None
+        self.swaps = 0
+        self._name()
 
     @property
     def out(self) -> Samples:
@@ -172,10 +83,21 @@ class Ladder:
     def step(self, history: History, budget_s: float) -> Outcome:
         """Let the engine in use make the newest block: `GOOD` says that it is in `out`."""
         self._block += 1
-        self.before = None
-        active = self._rungs[self.rung]
+        self.before, self.seconds = None, 0.0
+        newcomer = self.newcomer
+        joins = newcomer is not None and self._hear(newcomer, history, budget_s)
+        active = self._rungs[self.rung]  # one that comes back may be heard already
+        told = self._play(active, history, budget_s)
+        if newcomer is not None and joins:
+            self._take_over(newcomer)
+            if told is Outcome.GOOD:
+                self.before = active.out
+        return told
+
+    def _play(self, active: Rung, history: History, budget_s: float) -> Outcome:
+        """A block of the engine in use, and of one on trial."""
         told, outcome = active.run(history, budget_s, self._clock)
-        self.seconds = active.seconds
+        self.seconds += active.seconds
         if outcome is not Outcome.GOOD:
             self._strike(self._late if outcome is Outcome.LATE else self._bad, outcome)
         if self._rungs[self.rung] is not active:
@@ -184,7 +106,7 @@ class Ladder:
             self._try(self._rungs[self._upper], history, budget_s)
             if self._rungs[self.rung] is not active and told is Outcome.GOOD:
                 self.before = active.out
-        elif self.rung and self._block - self._quiet_since >= self._calm:
+        elif self.rung and self._block - self._quiet_since >= self._calm and self.newcomer is None:
             self._upper, self._trial_left = max(0, self.rung - self._reach), self.config.trial
             self._rungs[self._upper].restart(Outcome.LATE)
         return told
@@ -198,6 +120,8 @@ class Ladder:
         for rung in self._rungs:
             rung.begin()
         self._upper, self.before = None, None
+        if self.newcomer is not None:
+            self._refuse(self.newcomer, BEGAN_ANEW)
 
     def close(self) -> None:
         """End what runs beside."""
@@ -228,6 +152,77 @@ class Ladder:
         self._trial_left -= 1
         if self._trial_left <= 0 and told is Outcome.GOOD:
             self._move(self._rungs.index(upper))
+
+    def _hear(self, newcomer: Newcomer, history: History, budget_s: float) -> bool:
+        """A block for the newcomer; whether it ran beside the engine in use, and takes over."""
+        if not newcomer.met:
+            self._meet(newcomer)
+        if newcomer.unwanted is not None:
+            self._refuse(newcomer, newcomer.unwanted)
+        if newcomer.over:
+            return False
+        if not newcomer.in_step:
+            if not newcomer.copy(history):
+                self._refuse(newcomer, "it is too slow beside the engine that plays")
+            return False
+        told, outcome = newcomer.rung.run(history, budget_s, self._clock)
+        self.seconds += newcomer.rung.seconds
+        if told is outcome is Outcome.GOOD:
+            return True
+        newcomer.late += 1
+        if outcome is Outcome.LATE and newcomer.late <= self.config.trial:
+            newcomer.skip()
+        else:
+            newcomer.failed = outcome is not Outcome.LATE
+            self._refuse(newcomer, f"beside the engine that plays its blocks were {outcome.value}")
+        return False
+
+    def _meet(self, newcomer: Newcomer) -> None:
+        """Make way for it: one that comes back is no rung meanwhile, unless it is in use already."""
+        self._upper = None
+        if newcomer.rung in self._rungs:
+            place, self.previous = self._rungs.index(newcomer.rung), None
+            if plays := place == self.rung:
+                newcomer.left, self._rungs = self._rungs[:place], self._rungs[place:]
+                self._settle()
+            else:
+                del self._rungs[place]
+                self.rung -= self.rung > place
+            self._name()
+            if plays:
+                newcomer.over, self.newcomer = True, None
+        newcomer.met = True  # last: from here on a helper may have the engine
+
+    def _take_over(self, newcomer: Newcomer) -> None:
+        """The newcomer is the wanted one, and what was is the next; unless it failed, or is left for good."""
+        models = self._rungs[:-1][: 1 if self.previous is None else 2]
+        kept = self._rungs[self.rung] if self.rung < len(models) else models[0] if models else None
+        self.previous = None if newcomer.back else kept
+        newcomer.left = [rung for rung in models if rung is not self.previous]
+        first = [newcomer.rung] if self.previous is None else [newcomer.rung, self.previous]
+        self._rungs = [*first, *self._rungs[len(models) :]]
+        self._settle()
+        self._name()
+        newcomer.over, self.newcomer = True, None
+
+    def _refuse(self, newcomer: Newcomer, why: str) -> None:
+        newcomer.refuse(why)
+        self.newcomer = None
+
+    def _settle(self) -> None:
+        """The first rung is in use, and nothing is held against it."""
+        self.rung, self._moved, self._quiet_since = 0, self._block, self._block
+        self._upper, self._reach, self._climbed, self._calm = None, 1, False, self.config.calm
+        self.swaps += 1
+        for strikes in (self._bad, self._late, self._overruns):
+            strikes.clear()
+
+    def _name(self) -> None:
+        """Names of the rungs; two versions of a model may have the same."""
+        names = [rung.engine.name for rung in self._rungs]
+        if self.previous is not None and names[0] == names[1]:
+            names[1] += " (before)"
+        self.names = tuple(names)
 
     def _wait_longer(self) -> None:
         self._calm = min(2 * self._calm, self.config.calm_limit)

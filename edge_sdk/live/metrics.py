@@ -46,6 +46,7 @@ class Snapshot:
     limited: int
     repaired: int
     howls: int
+    swaps: int
     rung: int
     rungs: tuple[str, ...]
     fallbacks: dict[str, int]
@@ -78,10 +79,11 @@ class Metrics:
 
     captured: read from the device; lost: never arrived, and filled with silence; processed: both together as they went
     through the chain; played: written to the playback device; inserted, dropped: silence added and samples left out
-    there to keep the device filled. fallbacks: blocks that left as the reference microphone, by reason. rung: place
-    on the ladder, 0 is the chosen model. missed: blocks that took longer than they last. step_bins: histogram of the
-    time per block, see `UPPER_S`. peak_in, peak_out: peak meters, which rise at once and fall by 20 dB in 1.5 s, so
-    that any number of readers sees the same. mic_faults: what is wrong with each microphone, "" where nothing is.
+    there to keep the device filled. swaps: models that took the place of another; rung: place on the ladder, 0 is the
+    chosen model. Of the present model alone: fallbacks, blocks that left as the reference microphone, by reason;
+    missed, blocks that took longer than they last; step_bins, histogram of the time per block, see `UPPER_S`. peak_in,
+    peak_out: peak meters, which rise at once and fall by 20 dB in 1.5 s, so that any number of readers sees the same.
+    mic_faults: what is wrong with each microphone, "" where nothing is.
     """
 
     mics: int
@@ -103,6 +105,7 @@ class Metrics:
     limited: int = 0  # samples that the limiter made smaller
     repaired: int = 0  # samples that were not finite, of all channels, and became silence
     howls: int = 0  # times that feedback was heard and turned down
+    swaps: int = 0
     rung: int = 0
     fallbacks: dict[str, int] = field(default_factory=lambda: {"late": 0, "bad": 0, "dead": 0})
     missed: int = 0
@@ -129,6 +132,15 @@ class Metrics:
         if seconds * self.rate_hz > self.block:
             self.missed += 1
 
+    def swap(self, number: int) -> None:
+        """Begin to count what is said of a model for another one. Allocates nothing."""
+        self.step_bins.fill(0)
+        self.step_total_s = self.step_slowest_s = 0.0
+        self.missed = 0
+        for reason in self.fallbacks:
+            self.fallbacks[reason] = 0
+        self.swaps = number
+
     def observe_in(self, x: NDArray[np.float32]) -> None:
         """Show samples of the microphones, `[mics, n]`, on their meters. Allocates nothing that stays."""
         self._meter_in.observe(x)
@@ -139,6 +151,7 @@ class Metrics:
 
     def snapshot(self) -> Snapshot:
         """All of it now. Any thread may ask, at any time."""
+        swaps = self.swaps  # before what begins anew with one
         played, processed = self.played, self.processed  # before captured and lost: see above
         lost, captured = self.lost, self.captured
         bins = tuple(self.step_bins.tolist())
@@ -161,6 +174,7 @@ class Metrics:
             limited=self.limited,
             repaired=self.repaired,
             howls=self.howls,
+            swaps=swaps,
             rung=self.rung,
             rungs=self.rungs,
             fallbacks=dict(self.fallbacks),

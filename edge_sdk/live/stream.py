@@ -24,18 +24,21 @@ from edge_sdk.live.guard import Guard
 from edge_sdk.live.highpass import HighPass
 from edge_sdk.live.howl import Howl
 from edge_sdk.live.isolation import Isolated, IsolationConfig
-from edge_sdk.live.ladder import Ladder, LadderConfig
+from edge_sdk.live.ladder import Ladder
+from edge_sdk.live.ladder_config import LadderConfig
 from edge_sdk.live.limiter import Limiter
 from edge_sdk.live.local import Bypass, Local, beam_engine, model_engine
 from edge_sdk.live.loop import Loop
 from edge_sdk.live.metrics import Metrics
 from edge_sdk.live.mix import Mix
+from edge_sdk.live.newcomer import memory_of
 from edge_sdk.live.places import Place, card_of, open_capture, open_playback, same_file
 from edge_sdk.live.realtime import claim, follow
 from edge_sdk.live.reopening import ReopeningCapture, ReopeningPlayback
 from edge_sdk.live.ring import BufferedCapture
 from edge_sdk.live.stand_in import StandIn
 from edge_sdk.live.stream_config import BeamConfig, StreamConfig
+from edge_sdk.live.swap import Swap, SwapError, require_fit
 from edge_sdk.live.web import taps
 from edge_sdk.separator import Separator
 
@@ -56,30 +59,34 @@ class Sound:
 class LiveStream:
     """A stream with everything open. `run` it in the thread that claimed real time; `close` it in the same one.
 
-    sound: what goes through; live: whether time presses; delay: samples from microphone to loudspeaker channels,
-    without those that wait in devices; refused: what the machine did not give of `config.realtime`, a line each.
+    sound: what goes through; live: whether time presses; swap: changes the model, for another thread to ask; delay:
+    samples from microphone to loudspeaker channels, without those that wait in devices; refused: what the machine did
+    not give of `config.realtime`, a line each.
     """
 
     def __init__(self, config: StreamConfig) -> None:
         self.config = config
         self._reopening: list[ReopeningCapture | ReopeningPlayback] = []
         with ExitStack() as opened:
-            bundles = [read_bundle(find_model(name)) for name in config.models]
+            bundles = [read_bundle(find_model(name), config.trust) for name in config.models]
             sound = self.sound = sound_of([bundle.manifest for bundle in bundles], config)
             self.live = config.paced or self._place(config.capture, 1, 2).kind == "device"
             mics = sound.mics if config.array is None else config.array.mics
             reference = 0 if config.array is None else config.array.reference
-            engines: list[Engine] = []
+            models: dict[Engine, int] = {}
+            opened.callback(close_all, models)
             for bundle in bundles:
-                steered = None if engines else config.beam
-                engines.append(self._engine(bundle, steered, mics, reference))
-                opened.callback(engines[-1].close)
+                steered = None if models else config.beam
+                models[self._engine(bundle, steered, mics, reference)] = memory_of(bundle.manifest)
+            engines = list(models)
             if config.array is not None and config.look_deg is not None:
                 lead = lead_s(config.array, [math.radians(config.look_deg)])
                 fixed = delay_and_sum_filters(lead, sound.rate_hz)
                 engines.append(beam_engine(fixed, sound.sources, sound.block))
             engines.append(Bypass(mics, sound.sources, sound.block, reference))
             ladder = Ladder(engines, LadderConfig.for_blocks(sound.block, sound.rate_hz))
+            self.swap = Swap(ladder, lambda bundle: self._newcomer(bundle, ladder, reference), models)
+            opened.callback(self.swap.close)
             channels = config.channels or sound.sources
             self.metrics = Metrics(mics, channels, sound.rate_hz, sound.block, rungs=ladder.names)
             self.taps = taps(mics, channels, sound.rate_hz) if config.listen else None
@@ -110,11 +117,25 @@ class LiveStream:
         """Give everything back."""
         self._opened.close()
 
+    def _newcomer(self, bundle: Bundle, ladder: Ladder, reference: int) -> Engine:
+        """An engine that can take the place of one that plays. In a process of its own: loading a model in this one
+        would hold up the audio thread."""
+        if self.config.beam is not None:
+            name = bundle.manifest.name
+            raise SwapError(f"{name}: the model of a beam cannot be changed while it plays; start the stream anew")
+        require_fit(bundle.manifest, ladder, self.sound.rate_hz)
+        return self._isolated(bundle, ladder.mics, reference)
+
+    def _isolated(self, bundle: Bundle, mics: int, reference: int) -> Isolated:
+        config = IsolationConfig(realtime=self.config.realtime if self.live else None)
+        return Isolated(
+            bundle, mics, block=self.sound.block, reference=reference, backend=self.config.backend, config=config
+        )
+
     def _engine(self, bundle: Bundle, beam: BeamConfig | None, mics: int, reference: int) -> Engine:
         config, block = self.config, self.sound.block
         if config.isolate:
-            isolation = IsolationConfig(realtime=config.realtime if self.live else None)
-            return Isolated(bundle, mics, block=block, reference=reference, backend=config.backend, config=isolation)
+            return self._isolated(bundle, mics, reference)
         separator = Separator(bundle, config.backend)
         if beam is None or config.array is None:
             return model_engine(separator, mics, block=block, reference=reference)
@@ -190,6 +211,12 @@ class LiveStream:
     def _place(self, name: str, channels: int, periods: int) -> Place:
         config = self.config
         return Place(name, self.sound.rate_hz, channels, config.format, config.period, periods, config.paced)
+
+
+def close_all(engines: dict[Engine, int]) -> None:
+    """End what runs beside any of them, also of those that came meanwhile."""
+    for engine in engines:
+        engine.close()
 
 
 def sound_of(manifests: Sequence[Manifest], config: StreamConfig) -> Sound:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_sdk.audio.arrays import MicArray
 from edge_sdk.audio.calibration import Calibration
+from edge_sdk.contract import TrustPolicy
 from edge_sdk.live.highpass import CUTOFF_HZ
 from edge_sdk.live.limiter import LimiterConfig
 from edge_sdk.live.mix import MixConfig
@@ -37,6 +38,7 @@ class StreamConfig:
     files take as long as they sound; without, blocks of a file have all the time they need. read_ahead: a thread of
     its own reads the microphones. isolate: models run in a process of their own. highpass_hz: cut-off of the high-
     pass, 0 for none. listen: keep what is heard for `taps`. realtime: what to claim of the machine for a live stream.
+    trust: whose bundles are opened, None where signatures are not looked at.
     """
 
     models: tuple[str, ...]
@@ -61,6 +63,7 @@ class StreamConfig:
     backend: str = "auto"
     listen: bool = False
     realtime: RealtimeConfig | None = None
+    trust: TrustPolicy | None = None
 
     def __post_init__(self) -> None:
         if not self.models and self.beam is not None:

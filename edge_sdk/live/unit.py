@@ -15,6 +15,8 @@ from edge_sdk.live.server import listen_address
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 LISTENING = ("--http", "--prometheus")
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # by ProtectHome and PrivateTmp
+# A model takes seconds to load on a small board, and what serve starts anew pings only when it plays.
+WATCHDOG_S = {"run": "5", "serve": "60"}
 NO_NETWORK = "PrivateNetwork=yes\nIPAddressDeny=any\nRestrictAddressFamilies=AF_UNIX"
 ANY_NETWORK = "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"
 LOCAL_NETWORK = f"{ANY_NETWORK}\nIPAddressDeny=any\nIPAddressAllow=localhost"
@@ -24,21 +26,22 @@ class ServiceError(EdgeError):
     """A service cannot be run as it was asked for."""
 
 
-def unit(name: str, program: Path, options: Sequence[str]) -> str:
-    """The text of a unit that runs `program run` with these options, and `--quiet`: systemctl status shows how it goes.
+def unit(name: str, program: Path, words: Sequence[str]) -> str:
+    """The text of a unit that runs `program` with these words, a command of edge-sdk and its options.
 
     `ServiceError` for paths that the service could not see: it has a user of its own, which sees no home folder.
     """
     if not NAME.fullmatch(name):
         raise ServiceError(f"{name!r}: no name for a service; expected small letters, digits, '.', '_' and '-'")
-    for path in [str(program), *(option.rpartition("=")[2] for option in options)]:
+    for path in [str(program), *(word.rpartition("=")[2] for word in words)]:
         if hidden(path):
             raise ServiceError(
                 f"{path}: the service does not see {', '.join(HIDDEN)}; give a path elsewhere, such as /opt/edge-sdk"
             )
-    command = " ".join(quoted(word) for word in [str(program), "run", "--quiet", *options])
+    command = " ".join(quoted(word) for word in [str(program), *words])
     template = (files("edge_sdk") / "assets" / "edge-sdk.service").read_text(encoding="utf-8")
-    values = {"NAME": name, "COMMAND": command, "NETWORK": network(options)}
+    values = {"NAME": name, "RUNS": words[0], "COMMAND": command, "WATCHDOG": WATCHDOG_S[words[0]]}
+    values["NETWORK"] = network(words)
     return re.sub("@([A-Z]+)@", lambda found: values[found[1]], template)
 
 

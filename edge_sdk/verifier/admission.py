@@ -33,13 +33,15 @@ class Admission:
     """What a model did with silence, noise and a sweep.
 
     peak: largest sample that came out. real_time_factor: of the slowest tenth of the blocks on this machine.
-    no_network: whether the process was cut off from the network, which takes permissions or user namespaces.
+    no_network: whether the process was cut off from the network. sealed: whether the kernel refused it sockets, other
+    programs and changes of files (edge_sdk.verifier.seccomp), which takes a kernel and a processor that can.
     """
 
     blocks: int
     peak: float
     real_time_factor: float
     no_network: bool
+    sealed: bool
 
 
 def admit(bundle: Bundle, limits: Limits | None = None) -> Admission:

@@ -16,6 +16,8 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from edge_sdk.verifier.seccomp import seal
+
 if TYPE_CHECKING:
     from edge_sdk.contract import Bundle
     from edge_sdk.verifier.admission import Admission
@@ -27,7 +29,7 @@ SECONDS = 0.5  # of each sound
 
 def main(argv: list[str]) -> int:
     memory, seconds, answer = (int(word) for word in argv)
-    no_network = confine(memory, seconds, answer)
+    no_network, sealed = confine(memory, seconds, answer), seal()
     from edge_sdk.contract import Bundle, canonical_json, manifest_from_json
     from edge_sdk.errors import EdgeError
 
@@ -35,7 +37,7 @@ def main(argv: list[str]) -> int:
     end = 4 + int.from_bytes(request[:4], "big")
     bundle = Bundle(manifest_from_json(request[4:end]), request[end:])
     try:
-        admission = run(bundle, no_network)
+        admission = run(bundle, no_network or sealed, sealed)
     except EdgeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -64,7 +66,7 @@ def confine(memory: int, seconds: int, answer: int) -> bool:
     return False
 
 
-def run(bundle: Bundle, no_network: bool) -> Admission:
+def run(bundle: Bundle, no_network: bool, sealed: bool) -> Admission:
     """What the model does with half a second each of silence, noise and a sweep, block by block."""
     import numpy as np
 
@@ -89,7 +91,7 @@ def run(bundle: Bundle, no_network: bool) -> Admission:
                 raise ModelError("trial", f"it answers {name} with NaN or infinity")
             peak = max(peak, float(np.abs(y).max(initial=0.0)))
     slow_s = float(np.quantile(took_s, 0.9))
-    return Admission(len(took_s), peak, slow_s * m.sample_rate / block, no_network)
+    return Admission(len(took_s), peak, slow_s * m.sample_rate / block, no_network, sealed)
 
 
 if __name__ == "__main__":

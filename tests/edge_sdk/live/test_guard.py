@@ -9,7 +9,8 @@ from edge_sdk import Separator
 from edge_sdk.live.engine import Engine, Outcome
 from edge_sdk.live.guard import Guard
 from edge_sdk.live.highpass import HighPass
-from edge_sdk.live.ladder import Ladder, LadderConfig
+from edge_sdk.live.ladder import Ladder
+from edge_sdk.live.ladder_config import LadderConfig
 from edge_sdk.live.local import Bypass, Local, model_engine
 from tests.edge_sdk.live.engines import Clock, Scripted, at, metrics, noise, tones
 

@@ -21,7 +21,8 @@ from edge_sdk.live.engine import Outcome
 from edge_sdk.live.exchange import SLOTS
 from edge_sdk.live.guard import Guard
 from edge_sdk.live.isolation import Isolated, IsolationConfig
-from edge_sdk.live.ladder import Ladder, LadderConfig
+from edge_sdk.live.ladder import Ladder
+from edge_sdk.live.ladder_config import LadderConfig
 from edge_sdk.live.local import Bypass
 from edge_sdk.live.worker_process import ended_by
 from tests.edge_sdk.live.engines import Clock, metrics, noise

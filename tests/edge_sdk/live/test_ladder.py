@@ -7,7 +7,8 @@ import pytest
 
 from edge_sdk.live.engine import Outcome
 from edge_sdk.live.history import History
-from edge_sdk.live.ladder import Ladder, LadderConfig
+from edge_sdk.live.ladder import Ladder
+from edge_sdk.live.ladder_config import LadderConfig
 from edge_sdk.live.local import Bypass
 from tests.edge_sdk.live.engines import Clock, Scripted, at, noise
 

@@ -13,7 +13,8 @@ from edge_sdk.live.engine import Engine, Outcome
 from edge_sdk.live.guard import Guard
 from edge_sdk.live.highpass import HighPass
 from edge_sdk.live.howl import Howl
-from edge_sdk.live.ladder import Ladder, LadderConfig
+from edge_sdk.live.ladder import Ladder
+from edge_sdk.live.ladder_config import LadderConfig
 from edge_sdk.live.limiter import Limiter
 from edge_sdk.live.local import Bypass, beam_engine, model_engine
 from edge_sdk.live.mix import Mix

@@ -15,7 +15,9 @@ from edge_sdk import service_command
 from edge_sdk.errors import EdgeError
 from edge_sdk.live.unit import quoted, unit
 
-RUN = ["--model", "enhance-mono", "--capture", "hw:ArrayUAC10", "--playback", "hw:1"]
+OPTIONS = ["--model", "enhance-mono", "--capture", "hw:ArrayUAC10", "--playback", "hw:1"]
+RUN = ["run", "--quiet", *OPTIONS]
+SERVE = ["serve", "--slots", "/var/lib/hall", "--watch", "60", "--", "--quiet", *OPTIONS[2:]]
 NETWORKS = {"none": [], "local": ["--http", "8080"], "all": ["--http=0.0.0.0:8080", "--prometheus", "9100"]}
 MOST_EXPOSED = 1.5
 PROGRAM = Path(shutil.which("true") or "/bin/true")
@@ -35,10 +37,11 @@ def settings(text: str) -> configparser.SectionProxy:
 
 
 @systemd
+@pytest.mark.parametrize("words", [RUN, SERVE], ids=["run", "serve"])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_systemd_finds_no_mistake_and_little_exposure(tmp_path: Path, network: str) -> None:
+def test_systemd_finds_no_mistake_and_little_exposure(tmp_path: Path, network: str, words: list[str]) -> None:
     path = tmp_path / "edge-sdk.service"
-    path.write_text(unit("edge-sdk", PROGRAM, [*RUN, *NETWORKS[network]]))
+    path.write_text(unit("edge-sdk", PROGRAM, [*words, *NETWORKS[network]]))
     verified = analyze("verify", "--man=no", path)
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
     found = analyze("security", "--offline=true", "--threshold=100", path).stdout
@@ -59,7 +62,14 @@ def test_real_time_sound_cards_and_the_watchdog_are_there() -> None:
     assert service["LimitRTPRIO"] == "95" and service["LimitMEMLOCK"] == "infinity" and "LimitRTTIME" in service
     assert service["DeviceAllow"] == "char-alsa rw" and service["SupplementaryGroups"] == "audio"
     assert service["DynamicUser"] == "yes" and "RestrictRealtime" not in service
-    assert service["ExecStart"] == f"{PROGRAM} run --quiet {' '.join(RUN)}"
+    assert service["ExecStart"] == f"{PROGRAM} {' '.join(RUN)}"
+
+
+@pytest.mark.parametrize("words", [RUN, SERVE], ids=["run", "serve"])
+def test_wrong_usage_is_not_tried_again_and_there_is_a_folder(words: list[str]) -> None:
+    service = settings(unit("hall", PROGRAM, words))
+    assert service["RestartPreventExitStatus"] == "2" and service["StateDirectory"] == "hall"
+    assert float(service["WatchdogSec"]) == (5 if words is RUN else 60)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +85,7 @@ def test_real_time_sound_cards_and_the_watchdog_are_there() -> None:
 def test_there_is_as_much_network_as_is_asked_for(
     options: list[str], families: str, private: str | None, allowed: str | None
 ) -> None:
-    service = settings(unit("edge-sdk", PROGRAM, options))
+    service = settings(unit("edge-sdk", PROGRAM, ["run", *options]))
     assert service["RestrictAddressFamilies"] == families
     assert (service.get("PrivateNetwork"), service.get("IPAddressAllow")) == (private, allowed)
 
@@ -85,7 +95,7 @@ def test_odd_words_arrive_as_they_are(tmp_path: Path) -> None:
     """As systemd itself reads them: it names the program that it does not find."""
     odd = tmp_path / "a b %n ä;#"
     path = tmp_path / "edge-sdk.service"
-    path.write_text(unit("edge-sdk", PROGRAM, []).replace(str(PROGRAM), quoted(str(odd))))
+    path.write_text(unit("edge-sdk", PROGRAM, ["run"]).replace(str(PROGRAM), quoted(str(odd))))
     assert f"Command {odd} is not executable" in analyze("verify", "--man=no", path).stderr
 
 
@@ -103,7 +113,7 @@ def test_odd_words_arrive_as_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_words_are_quoted_as_systemd_reads_them(word: str, expected: str) -> None:
-    assert unit("edge-sdk", PROGRAM, [word]).count(f"run --quiet {expected}\n") == 1
+    assert unit("edge-sdk", PROGRAM, ["run", word]).count(f"ExecStart={PROGRAM} run {expected}\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -124,7 +134,7 @@ def test_what_cannot_run_as_a_service_is_refused_in_one_line(
     name: str, program: str, options: list[str], message: str
 ) -> None:
     with pytest.raises(EdgeError, match=re.escape(message)) as refused:
-        unit(name, Path(program), options)
+        unit(name, Path(program), ["run", *options])
     assert "\n" not in str(refused.value)
 
 
@@ -136,12 +146,46 @@ def run(*words: str) -> int:
 
 
 def test_the_command_prints_the_unit(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--name", "hall", "--program", "/opt/edge-sdk/bin/edge-sdk", "--", *RUN) == 0
+    assert run("--name", "hall", "--program", "/opt/edge-sdk/bin/edge-sdk", "--", *OPTIONS) == 0
     assert capsys.readouterr().out == unit("hall", Path("/opt/edge-sdk/bin/edge-sdk"), RUN)
 
 
-@pytest.mark.parametrize("options", [[], [*RUN, "--no-such"], [*RUN, "--format", "U8"], ["--model"]])
-def test_options_that_edge_sdk_run_does_not_take_are_wrong_usage_now(options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--watch", "60", "--", *OPTIONS[2:]], SERVE),
+        (
+            ["--board-type", "raspberry-pi-4", "--", "--period", "256"],
+            ["serve", "--slots", "/var/lib/hall", "--board-type", "raspberry-pi-4", "--", "--quiet", "--period", "256"],
+        ),
+    ],
+)
+def test_slots_are_in_the_folder_of_the_service(
+    capsys: pytest.CaptureFixture[str], options: list[str], words: list[str]
+) -> None:
+    assert run("--name", "hall", "--program", "/opt/e", "--command", "serve", "--", *options) == 0
+    assert capsys.readouterr().out == unit("hall", Path("/opt/e"), words)
+
+
+def test_slots_elsewhere_are_refused() -> None:
+    with pytest.raises(EdgeError, match="the service can write to /var/lib/hall alone"):
+        run("--name", "hall", "--program", "/opt/e", "--command", "serve", "--", "--slots", "/data", "--", *OPTIONS[2:])
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("run", []),
+        ("run", [*OPTIONS, "--no-such"]),
+        ("run", [*OPTIONS, "--format", "U8"]),
+        ("run", ["--model"]),
+        ("serve", []),
+        ("serve", ["--watch", "soon", "--", *OPTIONS[2:]]),
+        ("serve", ["--", *OPTIONS[2:], "--no-such"]),
+        ("serve", ["--no-such", "--", *OPTIONS[2:]]),
+    ],
+)
+def test_options_that_the_command_does_not_take_are_wrong_usage_now(command: str, options: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        run("--program", "/opt/e", "--", *options)
+        run("--program", "/opt/e", "--command", command, "--", *options)
     assert ended.value.code == 2
