@@ -68,8 +68,6 @@ def check_beam(args: argparse.Namespace, array_alone: bool = False) -> None:
             name = next((name for name, value in given.items() if value is not None), "--postfilter")
             raise EdgeError(f"{name} is for a spatial filter; choose one with --beam {', '.join(BEAMS)}")
         return
-    if array_alone and (args.keep or args.null):
-        raise EdgeError("--keep and --null steer beams of edge-sdk separate alone so far; leave them out")
     if args.array is None:
         raise EdgeError(f"--beam {args.beam} needs to know the microphones; give --array NAME (see edge-sdk arrays)")
     if args.beam == OWN and not args.postfilter:

@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import beam_options, calibrate_command, trust_option
+from edge_sdk import beam_options, calibrate_command, trust_option, zone_options
 from edge_sdk.errors import AudioError, EdgeError
 from edge_sdk.live.presets import PRESETS
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_sdk.contract import TrustPolicy
+    from edge_sdk.live.bearings import Bearings
     from edge_sdk.live.reports import Reporter
     from edge_sdk.live.stream import LiveStream
     from edge_sdk.live.stream_config import StreamConfig
+    from edge_sdk.live.tap import Tap
 
 FORMATS = ("S16_LE", "S24_LE", "S24_3LE", "S32_LE", "FLOAT_LE")
 PRIORITY = 60
@@ -142,7 +144,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     """What the options ask for; `EdgeError` for options that do not go together, `ValueError` for values that no part
     of a stream takes."""
     from edge_sdk.audio.arrays import load_array
-    from edge_sdk.audio.calibration import load_calibration
+    from edge_sdk.audio.calibration import doubt, load_calibration
     from edge_sdk.live.highpass import CUTOFF_HZ
     from edge_sdk.live.limiter import LimiterConfig
     from edge_sdk.live.mix import MixConfig
@@ -161,7 +163,15 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     if args.calibration is not None and array is None:
         raise EdgeError("--calibration is for the microphones of an array; say which with --array")
     trust = trust_option.policy_of(args)
-    beam = None if args.beam is None else BeamConfig(args.beam, args.suppression, args.azimuth, args.postfilter)
+    beam = None
+    if args.beam is not None:
+        keep, null = zone_options.zones(args.keep), zone_options.zones(args.null)
+        beam = BeamConfig(args.beam, args.suppression, args.azimuth, args.postfilter, keep, null)
+    calibration = None
+    if array is not None and args.calibration is not None:
+        calibration = load_calibration(args.calibration, array)
+        if line := doubt(calibration, args.capture):
+            print(f"edge-sdk: {line}", file=sys.stderr)
     return StreamConfig(
         models,
         args.capture,
@@ -169,7 +179,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         array=array,
         beam=beam,
         look_deg=args.look,
-        calibration=None if array is None or args.calibration is None else load_calibration(args.calibration, array),
+        calibration=calibration,
         channels=args.channels,
         format=args.format,
         period=args.period or preset.period(rate_of(models, trust)),
@@ -212,7 +222,10 @@ def reporting(args: argparse.Namespace, stream: LiveStream, reporter: Reporter) 
         elif not args.quiet:
             reporter.every(*stack.enter_context(terminal_view(sys.stderr)))
         if stream.taps is not None:
-            routes = page_routes(lambda: reporter.latest, *stream.taps, stream.sound.rate_hz)
+            bearings = bearings_beside(stream, stream.taps[0])
+            if bearings is not None:
+                stack.enter_context(bearings)
+            routes = page_routes(lambda: reporter.latest, *stream.taps, stream.sound.rate_hz, bearings)
             server = stack.enter_context(LocalServer(args.http[0], args.http[1], routes))
             print(f"edge-sdk: {server.url}", file=sys.stderr)
         if args.prometheus is not None:
@@ -221,6 +234,16 @@ def reporting(args: argparse.Namespace, stream: LiveStream, reporter: Reporter) 
             print(f"edge-sdk: {server.url}metrics", file=sys.stderr)
         stack.enter_context(reporter)
         yield
+
+
+def bearings_beside(stream: LiveStream, heard: Tap) -> Bearings | None:
+    """Who looks where talkers are, for a stream with a beam."""
+    from edge_sdk.live.bearings import bearings_of
+
+    array, beam = stream.config.array, stream.config.beam
+    if array is None or beam is None:
+        return None
+    return bearings_of(heard, array, stream.sound.rate_hz, keep=beam.keep, null=beam.null)
 
 
 def address(text: str) -> tuple[str, int]:

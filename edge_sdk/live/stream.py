@@ -147,6 +147,8 @@ class LiveStream:
             suppression=beam.suppression,
             azimuths_deg=beam.azimuths_deg,
             postfilter=PostFilterConfig() if beam.postfilter else None,
+            keep=beam.keep,
+            null=beam.null,
         )
         return Local(f"{bundle.manifest.name}+{beam.name}", steered, mics, separator.sources, block, reference)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_sdk.audio.arrays import MicArray
 from edge_sdk.audio.calibration import Calibration
+from edge_sdk.beamforming.zones import Zone
 from edge_sdk.contract import TrustPolicy
 from edge_sdk.live.highpass import CUTOFF_HZ
 from edge_sdk.live.limiter import LimiterConfig
@@ -22,6 +23,8 @@ class BeamConfig:
     suppression: float | None = None
     azimuths_deg: Sequence[float] | None = None
     postfilter: bool = False
+    keep: tuple[Zone, ...] = ()
+    null: tuple[Zone, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A whole stream from file to file: what leaves is what the model gives, as late as declared, at any period."""
 
+import argparse
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_sdk import Separator
+from edge_sdk import Separator, run_command
 from edge_sdk.audio.arrays import load_array
 from edge_sdk.audio.calibration import Calibration, Correction
+from edge_sdk.beamforming.named import beamformer
+from edge_sdk.beamforming.zones import Zone
 from edge_sdk.cli import main
 from edge_sdk.errors import EdgeError
 from edge_sdk.live.limiter import LimiterConfig
@@ -81,8 +84,6 @@ def test_an_array_of_six_is_heard_channel_by_channel(tmp_path: Path, period: int
 
 
 def test_a_beam_steered_by_the_model_gives_what_it_gives_of_the_file(tmp_path: Path) -> None:
-    from edge_sdk.beamforming.named import beamformer
-
     array = load_array("respeaker-usb-v2")
     x = mixture(1.0, array.capture_channels)
     source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
@@ -101,6 +102,41 @@ def test_a_beam_steered_by_the_model_gives_what_it_gives_of_the_file(tmp_path: P
     # Covariances summed in other blocks: float32 rounding, through an inversion.
     np.testing.assert_allclose(y[:, stream.delay :], want, rtol=0, atol=1e-4)
     assert stream.metrics.rungs == ("enhance-mono+mwf", "bypass")
+
+
+def test_a_beam_is_steered_by_hand_and_directions_stand_on_the_page(tmp_path: Path) -> None:
+    """As `edge-sdk run` has it of its options."""
+    array = load_array("respeaker-usb-v2")
+    x = mixture(1.0, array.capture_channels)
+    source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
+    parser = argparse.ArgumentParser()
+    run_command.register(parser.add_subparsers())
+    options = [
+        "--beam",
+        "mvdr",
+        "--azimuth",
+        "30",
+        "--null",
+        "80",
+        "120",
+        "--null",
+        "-100",
+        "-90",
+        "--array",
+        array.name,
+    ]
+    places = ["--capture", str(source), "--playback", str(target), "--format", "FLOAT_LE", "--priority", "0"]
+    args = parser.parse_args(
+        ["run", *places, *options, "--wet", "1", "--high-pass", "0", "--ceiling", "0", "--http", "8080"]
+    )
+    y, stream = streamed(run_command.stream_config(args))
+    zones = [Zone(*np.deg2rad(degrees)) for degrees in ((80, 120), (-100, -90))]
+    steered = beamformer(Separator.open("enhance-mono"), RATE, array, "mvdr", azimuths_deg=[30.0], null=zones)
+    want = steered.separate(x[list(array.channels)])
+    np.testing.assert_allclose(y[:, stream.delay :], want, rtol=0, atol=1e-4)  # covariances summed in other blocks
+    assert stream.taps is not None
+    bearings = run_command.bearings_beside(stream, stream.taps[0])
+    assert bearings is not None and len(bearings.as_plain()["power"]) == 72
 
 
 def test_a_fixed_beam_stands_between_the_models_and_the_microphone(tmp_path: Path) -> None:
