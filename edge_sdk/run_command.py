@@ -10,14 +10,13 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import beam_options, calibrate_command, trust_option, zone_options
+from edge_sdk import accelerator_options, beam_options, calibrate_command, trust_option, zone_options
 from edge_sdk.errors import AudioError, EdgeError
 from edge_sdk.live.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_sdk.contract import TrustPolicy
     from edge_sdk.live.bearings import Bearings
     from edge_sdk.live.reports import Reporter
     from edge_sdk.live.stream import LiveStream
@@ -73,6 +72,7 @@ def register(commands: Any) -> None:
 
     beam_options.add_beam(run)
     calibrate_command.add_option(run)
+    accelerator_options.add_accelerator(run)
     heard = run.add_argument_group("what is heard")
     heard.add_argument("--wet", type=float, default=1.0, metavar="SHARE", help="of the sources; the rest is microphone")
     heard.add_argument("--gain", type=float, default=0.0, metavar="DB", help="of all of it (default: 0)")
@@ -143,12 +143,17 @@ def run_live(args: argparse.Namespace) -> int:
 def stream_config(args: argparse.Namespace) -> StreamConfig:
     """What the options ask for; `EdgeError` for options that do not go together, `ValueError` for values that no part
     of a stream takes."""
+    from edge_sdk.accelerators.accelerator import CPU
+    from edge_sdk.accelerators.choice import Choice
     from edge_sdk.audio.arrays import load_array
     from edge_sdk.audio.calibration import doubt, load_calibration
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
     from edge_sdk.live.highpass import CUTOFF_HZ
     from edge_sdk.live.limiter import LimiterConfig
     from edge_sdk.live.mix import MixConfig
     from edge_sdk.live.realtime import RealtimeConfig
+    from edge_sdk.live.stream import RATE_HZ
     from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 
     beam_options.check_beam(args, array_alone=True)
@@ -162,7 +167,13 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     array = None if args.array is None else load_array(args.array)
     if args.calibration is not None and array is None:
         raise EdgeError("--calibration is for the microphones of an array; say which with --array")
+    if args.isolate and (args.delegate or args.accelerator not in (None, "cpu")):
+        raise EdgeError(
+            "--isolate confines models to what the CPU can do; leave it out, or --accelerator and --delegate"
+        )
     trust = trust_option.policy_of(args)
+    bundle = read_bundle(find_model(models[0]), trust) if models else None
+    choice = Choice(CPU, 1) if bundle is None else accelerator_options.chosen(args, bundle)
     beam = None
     if args.beam is not None:
         keep, null = zone_options.zones(args.keep), zone_options.zones(args.null)
@@ -182,7 +193,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         calibration=calibration,
         channels=args.channels,
         format=args.format,
-        period=args.period or preset.period(rate_of(models, trust)),
+        period=args.period or preset.period(bundle.manifest.sample_rate if bundle else RATE_HZ),
         queue=args.queue or preset.queue,
         periods=preset.periods,
         one_clock=args.one_clock,
@@ -196,16 +207,9 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         listen=args.http is not None,
         realtime=RealtimeConfig(args.priority, tuple(args.cpu)),
         trust=trust,
+        threads=choice.threads,
+        accelerator=choice.accelerator,
     )
-
-
-def rate_of(models: tuple[str, ...], trust: TrustPolicy | None = None) -> int:
-    """Samples per second that the first of the models is for."""
-    from edge_sdk.contract import read_bundle
-    from edge_sdk.library import find_model
-    from edge_sdk.live.stream import RATE_HZ
-
-    return read_bundle(find_model(models[0]), trust).manifest.sample_rate if models else RATE_HZ
 
 
 @contextmanager

@@ -127,16 +127,22 @@ class LiveStream:
         return self._isolated(bundle, ladder.mics, reference)
 
     def _isolated(self, bundle: Bundle, mics: int, reference: int) -> Isolated:
-        config = IsolationConfig(realtime=self.config.realtime if self.live else None)
+        wanted, realtime = self.config, self.config.realtime if self.live else None
         return Isolated(
-            bundle, mics, block=self.sound.block, reference=reference, backend=self.config.backend, config=config
+            bundle,
+            mics,
+            block=self.sound.block,
+            reference=reference,
+            backend=wanted.backend,
+            threads=wanted.threads,
+            config=IsolationConfig(realtime=realtime),
         )
 
     def _engine(self, bundle: Bundle, beam: BeamConfig | None, mics: int, reference: int) -> Engine:
         config, block = self.config, self.sound.block
         if config.isolate:
             return self._isolated(bundle, mics, reference)
-        separator = Separator(bundle, config.backend)
+        separator = Separator(bundle, config.backend, config.threads, config.accelerator)
         if beam is None or config.array is None:
             return model_engine(separator, mics, block=block, reference=reference)
         steered = beamformer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from edge_sdk.accelerators.accelerator import CPU, Accelerator
 from edge_sdk.audio.arrays import MicArray
 from edge_sdk.audio.calibration import Calibration
 from edge_sdk.beamforming.zones import Zone
@@ -41,7 +42,8 @@ class StreamConfig:
     files take as long as they sound; without, blocks of a file have all the time they need. read_ahead: a thread of
     its own reads the microphones. isolate: models run in a process of their own. highpass_hz: cut-off of the high-
     pass, 0 for none. listen: keep what is heard for `taps`. realtime: what to claim of the machine for a live stream.
-    trust: whose bundles are opened, None where signatures are not looked at.
+    trust: whose bundles are opened, None where signatures are not looked at. threads: of a model; accelerator: what
+    those of this process run on.
     """
 
     models: tuple[str, ...]
@@ -67,6 +69,8 @@ class StreamConfig:
     listen: bool = False
     realtime: RealtimeConfig | None = None
     trust: TrustPolicy | None = None
+    threads: int = 1
+    accelerator: Accelerator = CPU
 
     def __post_init__(self) -> None:
         if not self.models and self.beam is not None:
@@ -75,6 +79,8 @@ class StreamConfig:
             raise ValueError(
                 f"period = {self.period}, queue = {self.queue}, periods = {self.periods}: expected 1, 1 and 2 or more"
             )
+        if self.isolate and self.accelerator != CPU:
+            raise ValueError(f"{self.accelerator} with isolate: expected the CPU, a confined process has no drivers")
         if self.beam is not None and (self.array is None or self.isolate):
             raise ValueError("a beam: expected an array to point it with, and models in this process")
         if self.look_deg is not None and (self.array is None or self.array.mics < 2):

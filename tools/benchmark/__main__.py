@@ -1,7 +1,7 @@
 """python -m tools.benchmark [--out FILE.json] [--only GROUP ...] [--presets NAME ...]
 
-Groups: core, alternatives, presets, small, scale, models, drift, estimates. One thread of a machine that does nothing
-else; every comparison is within this run. Prints the rows as they come and writes them all at the end.
+Groups: core, alternatives, presets, small, scale, models, drift, beams, estimates. One thread of a machine that does
+nothing else; every comparison is within this run. Prints the rows as they come and writes them all at the end.
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ def core() -> Iterator[Row]:
     yield from rows()
 
 
+def beams() -> Iterator[Row]:
+    from tools.benchmark.beams import rows
+
+    yield from rows()
+
+
 def scale() -> Iterator[Row]:
     from tools.benchmark.scale import rows
 
@@ -114,6 +120,7 @@ def main() -> int:
         "scale": scale,
         "models": shipped,
         "drift": drift,
+        "beams": beams,
         "estimates": lambda: estimates(args.presets),
     }
     parser.add_argument("--only", nargs="+", default=list(groups), choices=list(groups), metavar="GROUP")

@@ -243,6 +243,8 @@ def test_a_signal_fades_out_and_leaves_a_whole_file(tmp_path: Path, number: int)
         (["--priority", "100"], "priority = 100: expected 1 to 99"),
         (["--playback", "SOURCE"], "read and written at once; choose another file for --playback"),
         (["--playback", "-", "--json"], "--json and --playback - both want standard output"),
+        (["--isolate", "--accelerator", "gpu"], "--isolate confines models to what the CPU can do; leave it out"),
+        (["--delegate-option", "a=b"], "--delegate-option is for a library; give --delegate PATH"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
