@@ -3,7 +3,7 @@
     python tools/bench_beamforming.py [--mics 2 4 6 8] [--sources 2] [--window 256] [--hop 128] [--seconds 2]
 
 Sound and masks are random: the time of a block does not depend on them. One thread; run it with OMP_NUM_THREADS=1.
-Filters renew the weights of all frequencies every four blocks, a quarter in each.
+Filters renew the weights of all frequencies every four blocks, a quarter in each; GEV every eight, LCMV every twelve.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edge_sdk.beamforming.covariance import Covariance
 from edge_sdk.beamforming.directions import Found
 from edge_sdk.beamforming.grid import azimuth_grid
 from edge_sdk.beamforming.inverse import InverseCovariance
+from edge_sdk.beamforming.named import EVERY
 from edge_sdk.beamforming.srp_phat import SrpPhat
 from edge_sdk.beamforming.steering import diffuse_coherence, lead_s, plane_wave
 from edge_sdk.beamforming.stft import Analysis, STFTConfig
@@ -31,6 +32,11 @@ from edge_sdk.bench import cpu_name
 
 RATE = 16_000
 WARM = 100  # blocks before the clock counts
+GEV, LCMV = "GEV-BAN", "LCMV"
+AS_BEAM = {
+    GEV: EVERY["gev"],
+    LCMV: EVERY["lcmv"],
+}  # frames until all weights are new, as the beams of that name have it
 
 
 def circle(mics: int, radius_m: float = 0.045) -> MicArray:
@@ -59,7 +65,6 @@ def steps(mics: int, sources: int, stft: STFTConfig) -> dict[str, Callable[[], o
     masks = rng.dirichlet(np.ones(sources + 1), (1, stft.frequencies)).transpose(2, 0, 1)[:sources]
     azimuths = np.linspace(0, np.pi, sources)
     steering, coherence = plane_wave(array, hz, azimuths), diffuse_coherence(array, hz)
-    config = SpatialFilterConfig(mics=mics, sources=sources, stft=stft)
     kinds: dict[str, designs.Design] = {
         "delay-and-sum": designs.DelayAndSum(steering),
         "superdirective": designs.Superdirective(steering, coherence),
@@ -67,13 +72,14 @@ def steps(mics: int, sources: int, stft: STFTConfig) -> dict[str, Callable[[], o
         "MVDR": designs.MVDR(),
         "Wiener filter": designs.WienerFilter(),
         "Wiener filter, rank one": designs.RankOneWienerFilter(),
-        "GEV-BAN": designs.MaxSNR(),
-        "LCMV": designs.NullOthers(),
+        GEV: designs.MaxSNR(),
+        LCMV: designs.NullOthers(),
         "MVDR, null on a zone, directions found": Found(array, hz, designs.SteeredMVDR, null=[Zone(-2.0, -1.5)]),
     }
     found: dict[str, Callable[[], object]] = {}
     for name, design in kinds.items():
-        stream = SpatialFilter(config, design)
+        every = AS_BEAM.get(name, SpatialFilterConfig.every)
+        stream = SpatialFilter(SpatialFilterConfig(mics=mics, sources=sources, stft=stft, every=every), design)
         found[name] = partial(stream.process, x, masks if design.learns else None)
     beams = delay_and_sum_filters(lead_s(array, azimuths), RATE)
     found["delay-and-sum in the time domain"] = lambda: beams.process(x)
@@ -82,8 +88,8 @@ def steps(mics: int, sources: int, stft: STFTConfig) -> dict[str, Callable[[], o
     found["SRP-PHAT, 72 azimuths: update"] = lambda: srp.update(spectra)
     found["SRP-PHAT, 72 azimuths: directions"] = lambda: srp.directions(sources)
     covariance = Covariance(sources + 1, stft.frequencies, mics, 0.99)
-    every = np.concatenate([masks[:, 0], 1 - masks[:, 0].sum(axis=0, keepdims=True)])
-    found["covariances alone"] = lambda: covariance.update(spectra, every)
+    shares = np.concatenate([masks[:, 0], 1 - masks[:, 0].sum(axis=0, keepdims=True)])
+    found["covariances alone"] = lambda: covariance.update(spectra, shares)
     inverse = InverseCovariance(sources, stft.frequencies, mics, 0.99)
     noise = 1 - masks[:, 0]
     found["inverses by rank-1 updates"] = lambda: inverse.update(spectra, noise)

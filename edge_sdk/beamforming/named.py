@@ -25,6 +25,7 @@ STEERED = ("das", "mvdr", "lcmv")  # take look directions and zones
 OWN = "none"  # instead of a beam: the network's own outputs
 HOP_S = 0.008
 MEMORY_S = 2.0  # time constant of the statistics
+EVERY = {"gev": 8, "lcmv": 12}  # frames until all weights are new, where they take eigenvectors: at most 96 ms
 
 
 def stft_for(sample_rate: int) -> STFTConfig:
@@ -121,6 +122,7 @@ def beamformer(
         sources=network.sources,
         stft=stft,
         forget=forgetting(MEMORY_S, stft.hop, sample_rate),
+        every=EVERY.get(beam, SpatialFilterConfig.every),
         reference=array.reference,
     )
     hz = stft.frequencies_hz(sample_rate)

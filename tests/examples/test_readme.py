@@ -22,7 +22,7 @@ def test_readme_has_commands():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_is_one_that_the_parser_takes(command):
-    parser().parse_args(shlex.split(command.partition(" > ")[0]))
+    parser().parse_args(shlex.split(command.partition(" > ")[0], comments=True))
 
 
 def test_python_snippet_runs(tmp_path, monkeypatch):

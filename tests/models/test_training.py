@@ -55,13 +55,16 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     assert entries(one) == entries(other)
 
 
-def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(corpus_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(
+    corpus_root: Path, tmp_path: Path, kills: int
+) -> None:
     """Weights, moments and log to the last bit. Each kill comes some steps and milliseconds after the one before."""
-    recipe = write_recipe(tmp_path / "tiny.toml", steps=240)
+    recipe = write_recipe(tmp_path / "tiny.toml", steps=24 * kills)
     whole, killed, cache, moments = tmp_path / "whole", tmp_path / "killed", tmp_path / "cache", random.Random(1)
     run(recipe, corpus_root, whole)
     with trainings() as process:
-        for _ in range(10):
+        for _ in range(kills):
             step, wait_s = saved_step(killed) + moments.randint(1, 10), moments.uniform(0, 0.1)
 
             def late(step: int = step, wait_s: float = wait_s) -> bool:

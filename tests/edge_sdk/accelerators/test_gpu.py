@@ -6,8 +6,9 @@ import pytest
 
 from edge_sdk.accelerators.accelerator import CPU, GPU
 from edge_sdk.accelerators.choice import Wanted, choose
-from edge_sdk.accelerators.probe import probe
+from edge_sdk.backends import load_model
 from edge_sdk.contract import Bundle
+from edge_sdk.errors import BackendError
 
 
 @pytest.mark.usefixtures("software_gpu")
@@ -50,6 +51,6 @@ def test_without_a_gpu_the_cpu_computes(tiny: Bundle, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())  # a driver may be installed before the next start
 
 
-def test_other_interpreters_have_no_gpu(tiny: Bundle) -> None:
-    pytest.importorskip("tflite_runtime", reason="tflite-runtime is not installed")
-    assert "tflite-runtime has no GPU" in probe(tiny, GPU, "tflite-runtime", 1).reason
+def test_other_interpreters_have_no_gpu() -> None:
+    with pytest.raises(BackendError, match="backend tensorflow has no GPU; choose --backend ai-edge-litert"):
+        load_model(b"", "tensorflow", 1, GPU)

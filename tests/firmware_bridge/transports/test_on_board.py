@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from edge_sdk.cli import main, parser
 from firmware_bridge.transports import Done, TransportError, open_board
 from firmware_bridge.transports.commands import words_for
 from tests.firmware_bridge.devices import bundle_file, device
+
+
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that is tested, as on a board that was set up."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
 class Noting:
