@@ -10,34 +10,27 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from roots import MACHINES, PIP, Arm, install_wheels, make_root, missing_programs, run, write_python
+from roots import MACHINES, Arm, install_wheels, make_root, missing_programs, write_python
 
 from edge_sdk.library import find_model
 from firmware_bridge.bundle import sign_bundle
+from firmware_bridge.provision_wheels import pack_ours
 from tests.edge_sdk.signing import RELEASE, ROOT, key, trust, trust_file
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[2]
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "edge_sdk", "quantization", "firmware_bridge", "models")
 FOLDER = CHECKOUT / "build" / "arm"
 MODEL = "enhance-mono"
 
 
 def built_wheel(folder: Path) -> Path:
-    """This distribution, built aside so that the checkout stays clean."""
-    with tempfile.TemporaryDirectory() as aside:
-        for part in PARTS:
-            source, target = CHECKOUT / part, Path(aside) / part
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copyfile(source, target)
-        shutil.rmtree(folder, ignore_errors=True)
-        run(*PIP, "wheel", "--no-deps", "--wheel-dir", folder, aside)
+    """This distribution, as provisioning builds it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    pack_ours(folder)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
