@@ -135,8 +135,9 @@ def test_what_is_no_report_is_refused_in_one_line(tmp_path: Path, text: bytes | 
 
 
 def test_the_page_has_a_column_for_each_machine() -> None:
-    html = page([report("Pi & co", 12.5), report("Pi & co", 25.0)])
+    html = page([report("Pi & co", 12.5), report("Pi & co", 25.0)], ["a.json", "b.json"])
     assert "enhance &lt;x&gt;, int8, hot, p50 [us]" in html
     assert re.search(r"<td>12.5</td><td>25</td>", html)
     assert "Pi &amp; co (1)" in html and "Pi &amp; co (2)" in html
-    assert "<script" not in html and "http" not in html.replace("http-equiv", "")
+    assert "a.json, b.json beside it" in html and "[[" not in html
+    assert "http" not in html.replace("http-equiv", "")

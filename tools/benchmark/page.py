@@ -6,7 +6,6 @@ Reports of any number of machines, which `make bench` and `edge-sdk bench --out`
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from html import escape
@@ -15,10 +14,13 @@ from pathlib import Path
 from edge_sdk.bench_report import Report, Row, read_report
 from edge_sdk.contract import write_file
 from edge_sdk.errors import EdgeError
-from quantization.page import asset
+from quantization.page import PLACE, asset, definitions
 from quantization.tables import Table
 
-PLACE = re.compile(r"\[\[(\w+)\]\]")
+LEAD = (
+    "Every column is a machine, every figure of one run on it. Compare within a column: machines differ in more than "
+    "their processors. Below are the claims as they came out on the first."
+)
 TITLES = {
     "claims": "Claims: ratios within one run, and their limits",
     "alternatives": "Other ways to compute the same step",
@@ -33,27 +35,28 @@ TITLES = {
 }
 
 
-def page(reports: Sequence[Report]) -> str:
-    """The whole page; it loads nothing from anywhere."""
-    names = labels(reports)
-    groups = dict.fromkeys([*TITLES, *(row.group for report in reports for row in report.rows)])
-    parts = []
-    for group in groups:
+def page(reports: Sequence[Report], files: Sequence[str]) -> str:
+    """The whole page; it loads nothing from anywhere. files: where the reports come from."""
+    names, parts = labels(reports), list[str]()
+    for group in dict.fromkeys([*TITLES, *(row.group for report in reports for row in report.rows)]):
         columns = [{key(row): row for row in report.rows if row.group == group} for report in reports]
         if keys := list(dict.fromkeys(k for column in columns for k in column)):
-            title = TITLES.get(group, group)
-            parts.append(f"<h2>{escape(title)}</h2>{table(title, names, columns, keys).html()}")
-    machines = Table(
-        "Machines",
-        ("", *names),
-        tuple(
-            (field, *(str(report.machine.get(field, "")) for report in reports))
-            for field in dict.fromkeys(field for report in reports for field in report.machine)
-        ),
+            parts.append(table(TITLES.get(group, group), names, columns, keys).html())
+    machines = (
+        (name, ", ".join(f"{field} {value}" for field, value in report.machine.items() if field != "name"))
+        for name, report in zip(names, reports, strict=True)
     )
-    filled = {"style": asset("page.css"), "main": "".join(parts), "machines": machines.html()}
-    frame = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
-    return PLACE.sub(lambda place: filled[place[1]], frame)
+    filled = {
+        "title": "edge-sdk benchmarks",
+        "lead": LEAD,
+        "headline": definitions((row.subject, f"{row.value:.2f}") for row in reports[0].rows if row.group == "claims"),
+        "main": "".join(parts),
+        "about": definitions(machines),
+        "data": escape(", ".join(files)),
+        "style": asset("page.css"),
+        "script": "",
+    }
+    return PLACE.sub(lambda place: filled[place[1]], asset("page.html"))
 
 
 def key(row: Row) -> tuple[str, str, str]:
@@ -90,7 +93,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.out.exists() and not args.force:
         raise EdgeError(f"{args.out} exists; choose another --out or give --force")
-    html = page([read_report(path) for path in args.reports])
+    html = page([read_report(path) for path in args.reports], [path.name for path in args.reports])
     try:
         write_file(args.out, html.encode())
     except OSError as error:
