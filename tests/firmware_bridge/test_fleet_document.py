@@ -20,8 +20,8 @@ from firmware_bridge.slots import Slots
 from tests.edge_sdk.signing import RELEASE, key
 from tests.firmware_bridge.devices import bundle_file, device
 from tests.firmware_bridge.rauc_device import RaucDevice, authority, needs_rauc
+from tests.firmware_bridge.serving import children, from_file, serving, until
 from tests.firmware_bridge.sounds import MODEL, OTHER, active_model
-from tests.firmware_bridge.test_serve import children, from_file, serving, until
 
 BOARD = "raspberry-pi-4"
 DOCUMENT = (Path(firmware_bridge.__path__[0]) / "FLEET.md").read_text()

@@ -95,5 +95,11 @@ def test_a_bundle_of_one_model_is_for_every_processor(tmp_path: Path, capsys: py
     assert main([*words, "--cpu", "riscv64", "--array", "respeaker-4mic", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["runs"] is None and said["fits"] == {}
+    assert main([*words, "--cpu", "riscv64"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  one variant, for array respeaker-4mic"]
+    path.write_bytes(bundle_bytes())
+    assert main([*words, "--runtime", "tensorflow"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  one variant, for any machine"]
+    path.write_bytes(bundle_bytes(array="respeaker-4mic"))
     assert main([*words, "--array", "hearing-aid-pair"]) == 1
     assert "made for array respeaker-4mic, not for hearing-aid-pair" in capsys.readouterr().err
