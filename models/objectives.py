@@ -1,7 +1,7 @@
 """What training optimizes and evaluation reports: ratios of signal to error, permutation-invariant, aligned by delay.
 
-A loss is a function of estimate and target, `[..., n]` each, to one number per signal, so that `permutation_invariant`
-takes any of them. `models.training.losses` makes one of what a recipe says.
+A loss is a function of estimate and target, `[..., n]` each, to one number per signal, and broadcasts, so that
+`permutation_invariant` takes any of them. `models.training.losses` makes one of what a recipe says.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from itertools import permutations
 
 import torch
 from torch import Tensor
+
+from models.spectra import power_spectrum
 
 EPS = 1e-8
 # Largest number of sources for which trying every permutation is cheaper than the Hungarian method.
@@ -69,16 +71,13 @@ def spectral_distance(estimate: Tensor, target: Tensor, sizes: tuple[int, ...] =
 
     Relative to the target's level, so that quiet recordings count as much as loud ones. Shape: `[..., n]` to `[...]`.
     """
-    level = target.square().mean(-1, keepdim=True).sqrt() + 1e-5
-    pair = torch.stack([estimate / level, target / level]).flatten(0, -2)
+    level = target.square().mean(-1).sqrt() + 1e-5
+    scale = level[..., None, None] ** -2
     total: Tensor = torch.zeros((), device=estimate.device)
     for size in sizes:
-        window = torch.hann_window(size, device=estimate.device)
-        spectrum = torch.stft(pair, size, size // 4, window=window / window.sum().sqrt(), return_complex=True)
-        magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-8).pow(0.15)
-        ours, theirs = magnitude.chunk(2)
+        ours, theirs = ((power_spectrum(x, size) * scale + 1e-8).pow(0.15) for x in (estimate, target))
         total = total + (ours - theirs).abs().mean((-1, -2)) / len(sizes)
-    return total.reshape(target.shape[:-1])
+    return total
 
 
 def permutation_invariant(
@@ -89,9 +88,8 @@ def permutation_invariant(
     Shape: `[B, S, n]` twice to `[B]` and `[B, S]`: estimate `assignment[b, s]` belongs to target `s`.
     """
     batch, sources, _ = target.shape
-    pairwise = torch.stack(  # [B, estimate, target]
-        [loss(estimate, target[:, [s] * sources]) for s in range(sources)], dim=-1
-    )
+    # Broadcast, so that a loss that transforms signals transforms each of them once: [B, estimate, target].
+    pairwise = loss(estimate, target.transpose(0, 1)[:, :, None]).permute(1, 2, 0)
     if sources <= MOST_PERMUTED:
         choices = torch.tensor(list(permutations(range(sources))), device=target.device)  # [P, S]
         totals = pairwise[:, choices, torch.arange(sources, device=target.device)].mean(-1)  # [B, P]
