@@ -16,7 +16,7 @@ OVERLAP = 4  # hops in a window
 
 
 class PowerSpectrum(torch.autograd.Function):
-    """`|STFT|^2` of signals `[N, n]` under a window `[size]` that moves by a quarter of itself, `[N, T, size/2 + 1]`."""
+    """`|STFT|^2` of signals `[N, n]` under a window `[size]` moving by a quarter of itself, `[N, T, size/2 + 1]`."""
 
     @staticmethod
     def forward(ctx: Any, signals: Tensor, window: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class PowerSpectrum(torch.autograd.Function):
 
 
 def power_spectrum(signals: Tensor, size: int) -> Tensor:
-    """Squared magnitudes under Hann windows of unit sum, the first around the first sample, `[..., n]` to `[..., T, F]`.
+    """Squared magnitudes under Hann windows of unit sum, the first around sample 0, `[..., n]` to `[..., T, F]`.
 
     As `torch.stft` with a hop of `size / 4`, signals longer than `size / 2` reflected at both ends.
     """

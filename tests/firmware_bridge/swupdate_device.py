@@ -1,8 +1,10 @@
 """A device that SWUpdate updates, on plain files: two copies in the folder of slots, and the owner's program."""
 
+import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,20 +70,25 @@ class SwupdateDevice:
     def update(self, image: Path, copy: str, *options: str, board: str = BOARD) -> Update:
         """Let SWUpdate install an image into a copy."""
         words = ["swupdate", "-i", str(image), "-k", str(self.known.root), "-H", f"edge-sdk:{board}"]
-        # Sockets are made there, whose paths must be short.
-        with tempfile.TemporaryDirectory(prefix="swu") as short:
-            done = subprocess.run(
+        # Sockets are made there, whose paths must be short. What it says goes to a file: where it fails it may leave a
+        # process behind, which would hold a pipe open for ever.
+        with tempfile.TemporaryDirectory(prefix="swu") as short, tempfile.TemporaryFile() as said:
+            program = subprocess.Popen(
                 [*words, "-e", f"model,{copy}", *options],
-                stdout=subprocess.PIPE,
+                stdout=said,
                 stderr=subprocess.STDOUT,
-                text=True,
-                errors="backslashreplace",
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "TMPDIR": short, "PATH": f"{self.folder}:{os.environ['PATH']}"},
-                timeout=PATIENCE_S,
-                check=False,
+                start_new_session=True,
             )
-        return Update(done.returncode == 0, done.stdout)
+            try:
+                succeeded = program.wait(PATIENCE_S) == 0
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGKILL)
+                program.wait()
+            said.seek(0)
+            return Update(succeeded, said.read().decode(errors="backslashreplace"))
 
     def copies(self) -> dict[str, bytes]:
         """What SWUpdate has written, by the names of the files."""
