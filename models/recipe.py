@@ -103,6 +103,7 @@ class FitConfig:
     start: str = ""
     start_part: str = ""
     part: str = ""
+    optimizer: str = "adamw"  # or muon, see `models.training.optimizers`
     learning_rate: float = 1e-3
     filterbank_rate: float = 1e-3  # of the encoder and decoder; 0 keeps them as they start
     weight_decay: float = 0.01
@@ -130,6 +131,8 @@ class FitConfig:
             raise ValueError("filterbank_rate and weight_decay must be numbers from 0 on")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {self.precision!r}: expected float32 or bfloat16")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer {self.optimizer!r}: expected adamw or muon")
         for name in ("part", "start_part"):
             if getattr(self, name) not in PARTS:
                 raise ValueError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(map(repr, PARTS))}")

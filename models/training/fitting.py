@@ -117,7 +117,7 @@ class Fitting:
                 entry = {
                     "step": trainer.done,
                     "loss": float(np.mean(losses)),
-                    "learning_rate": trainer.optimizer.param_groups[0]["lr"],
+                    "learning_rate": trainer.learning_rate,
                     "hours_seen": trainer.done * hours,
                     "audio_hours_per_hour": (trainer.done - first) * hours * 3600 / (time.monotonic() - since),
                 }

@@ -23,6 +23,7 @@ from models.recipe import FitConfig
 from models.training.averaging import RunningAverage
 from models.training.development import gain
 from models.training.losses import Objective, Separation
+from models.training.optimizers import MOMENTS, make_optimizers
 from models.training.schedule import rate_factor
 from models.zoo import config_to_dict
 
@@ -59,12 +60,12 @@ class Trainer:
         self.objective = objective or Separation(config.loss, network.reference)
         fabric.to_device(network)
         self.average = RunningAverage(network, config.average)
-        self.optimizer = torch.optim.AdamW(parameter_groups(network, config), betas=(0.9, 0.99))
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.optimizers = make_optimizers(network, config)
+        self.rates = [group["lr"] for group in self.groups]
         module = module or network
         module = compiled(module, fabric.device) if config.compile else module
         # As Fabric wraps them: gradients averaged over processes, and precision.
-        self.forward, self.shared_optimizer = fabric.setup(module, self.optimizer)
+        self.forward, *self.shared_optimizers = fabric.setup(module, *self.optimizers)
         self.statistics = running_statistics(network) if fabric.world_size > 1 else []
         self.done = 0
 
@@ -73,13 +74,15 @@ class Trainer:
         self.set_rates()
         mixture, sources = self.fabric.to_device((mixture, sources))
         loss = self.losses(mixture, sources).mean()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         for statistic in self.statistics:
             statistic.copy_(self.over_processes(statistic))
         if torch.isfinite(norm):  # a batch that overflows is skipped; the averaged loss shows it
-            self.shared_optimizer.step()
+            for optimizer in self.shared_optimizers:
+                optimizer.step()
             self.average.update(self.network, self.done)
         self.done += 1
         return float(self.over_processes(loss.detach()))
@@ -97,19 +100,31 @@ class Trainer:
         mean: Tensor = self.fabric.all_reduce(x, reduce_op="mean")  # type: ignore[assignment]
         return mean
 
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameters with what their optimizer does with them."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the last step, where a recipe's `learning_rate` is meant."""
+        rate: float = self.groups[0]["lr"]
+        return rate
+
     def set_rates(self) -> None:
         """The learning rates of the step to come."""
         factor = rate_factor(self.done, self.config.steps, self.config.warmup, self.config.decay_from)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+        for group, rate in zip(self.groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """Everything `set_state` needs to go on as if nothing had happened: tensors and a header."""
         tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in self.average.network.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            for moment, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{moment}.{name}"] = value
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        for optimizer in self.optimizers:
+            for parameter, moments in optimizer.state.items():
+                tensors |= {f"optimizer.{moment}.{names[parameter]}": value for moment, value in moments.items()}
         config = config_to_dict(self.network.config)
         return tensors, {"format": FORMAT, "kind": "state", "config": config, "step": self.done}
 
@@ -121,10 +136,14 @@ class Trainer:
             self.done = int(header["step"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: not a state of this training ({first_line(error)})") from error
-        for name, parameter in self.network.named_parameters():
-            if (steps := tensors.get(f"optimizer.step.{name}")) is not None:
-                moments = {m: tensors[f"optimizer.{m}.{name}"].to(parameter.device) for m in ("exp_avg", "exp_avg_sq")}
-                self.optimizer.state[parameter] = {"step": steps, **moments}
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        for optimizer in self.optimizers:
+            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+                moments = {m: tensors.get(f"optimizer.{m}.{names[parameter]}") for m in MOMENTS[type(optimizer)]}
+                if None not in moments.values():
+                    optimizer.state[parameter] = {
+                        m: x if m == "step" else x.to(parameter.device) for m, x in moments.items()
+                    }
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
         """Write the state, and what else belongs into its header."""
@@ -145,23 +164,6 @@ def compiled(network: nn.Module, device: torch.device) -> Any:
         log.warning("no C++ compiler, so training is not compiled and runs slower; apt-get install g++")
         return network
     return torch.compile(network)
-
-
-def parameter_groups(network: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
-    """Matrices decay; scales and biases do not; a filterbank has a learning rate of its own."""
-    bank = getattr(network, "filterbank", None)
-    filterbank = list(bank.parameters()) if isinstance(bank, nn.Module) else []
-    own = {id(p) for p in filterbank}
-    rest = [p for p in network.parameters() if id(p) not in own]
-    for parameter in filterbank:
-        parameter.requires_grad_(config.filterbank_rate > 0)
-    groups = [
-        {"params": [p for p in rest if p.ndim > 1], "lr": config.learning_rate, "weight_decay": config.weight_decay},
-        {"params": [p for p in rest if p.ndim < 2], "lr": config.learning_rate, "weight_decay": 0.0},
-    ]
-    if config.filterbank_rate > 0:
-        groups.append({"params": filterbank, "lr": config.filterbank_rate, "weight_decay": 0.0})
-    return groups
 
 
 def running_statistics(network: nn.Module) -> list[Tensor]:
