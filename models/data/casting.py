@@ -78,9 +78,19 @@ class Casting:
             recording = self.speech.recordings[index]
             if recording.speaker not in draws.taken:
                 draws.taken.add(recording.speaker)
-                signal = segment(self.speech, index, length, draws.rng, loop=False)
+                signal = self.stretch(index, length, draws.rng)
                 return replayed(signal, samples, self.sample_rate, curves), recording.path
         raise DataError(f"no talker left besides {', '.join(sorted(draws.taken))}: the corpus has too few speakers")
+
+    def stretch(self, index: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+        """So much of a recording of speech, or, where talkers talk on, of all recordings of its speaker."""
+        if not self.config.talk_on or self.speech.recordings[index].samples >= samples:
+            return segment(self.speech, index, samples, rng, loop=False)
+        recordings = self.speech.recordings
+        others = [i for i, r in enumerate(recordings) if r.speaker == recordings[index].speaker and i != index]
+        order = [index, *rng.permutation(others).astype(int)]
+        said = np.concatenate([self.speech.read(i, 0, recordings[i].samples) for i in order])
+        return np.resize(said, samples)
 
     def noises(self, draws: Draws) -> list[Sound]:
         """One noise or more, or a murmur of people, at about unit level."""

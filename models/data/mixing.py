@@ -62,6 +62,7 @@ class MixConfig:
     babble: float = 0.15  # chance that the noise is other people talking
     babble_talkers: int = 4
     colour: float = 0.5  # chance that a source passes a random gentle equalizer (Valin, 2018)
+    talk_on: bool = False  # recordings too short are followed by the same speaker's others, not by silence
     overlap: tuple[float, float] = (1.0, 1.0)  # share of a mixture in which talkers talk at once; 0: they take turns
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     spatial: SpatialConfig = field(default_factory=SpatialConfig)

@@ -22,6 +22,7 @@ AXES: dict[str, tuple[str, tuple[float, ...]]] = {
     "angle_deg": ("angle between talkers, degrees", (0, 15, 45, 90, 180)),  # as in Luo et al. (2019)
     "rt60_s": ("reverberation time, s", (0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, np.inf)),
     "overlap": ("overlap of talkers", (0, 0.25, 0.5, 0.75, 1)),
+    "between_talkers_db": ("level difference of talkers, dB", (0, 1, 2.5, 5, 10, np.inf)),
 }
 
 
@@ -102,6 +103,8 @@ def against(scores: Sequence[Score]) -> dict[str, list[dict[str, Any]]]:
 def place(score: Score, axis: str) -> float:
     """Where a mixture lies on an axis; NaN where nobody knows."""
     value = score.before["si_sdr"] if axis == "si_sdr_mixture" else score.about.get(axis)
+    if isinstance(value, (list, tuple)):  # of every talker against the first: the farthest
+        value = max(map(abs, value), default=None)
     return float(value) if isinstance(value, (int, float)) else float("nan")
 
 

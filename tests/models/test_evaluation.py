@@ -139,6 +139,8 @@ def test_bins_hold_their_mixtures_by_hand() -> None:
 
 
 def test_mixtures_of_which_little_is_known_are_in_no_bin() -> None:
+    levels = against(scores([1, 2, 3], between_talkers_db=[[-4.0], [0.5], [3.0, -9.0]]))["between_talkers_db"]
+    assert [(b["from"], b["si_sdr_improvement"]) for b in levels] == [(0, 2), (2.5, 1), (5, 3)], "the farthest talker"
     assert against(scores([1, 2, 3], angle_deg=[None, "far", math.nan])) == {}  # type: ignore[list-item]
 
 

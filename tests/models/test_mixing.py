@@ -223,6 +223,25 @@ def test_overlap_is_what_is_heard(make: Maker) -> None:
     assert np.mean([together.example(i).about["overlap"] for i in range(5)]) > 0.5
 
 
+def test_who_talks_on_says_all_recordings_of_the_speaker_before_any_again(make: Maker) -> None:
+    """Recordings of 2.5 s, two of each speaker, in 5 s: without it, half the mixture is silence."""
+    options = {"seconds": 5.0, "sources": 2, "noisy": False, "colour": 0.0}
+    on, off = make(talk_on=True, **options), make(**options)
+    for index in range(4):
+        example = on.example(index)
+        for source, path in zip(example.sources, example.about["talkers"], strict=True):
+            named = next(i for i, r in enumerate(on.speech.recordings) if r.path == path)
+            other = next(
+                i
+                for i, r in enumerate(on.speech.recordings)
+                if i != named and r.speaker == on.speech.recordings[named].speaker
+            )
+            said = np.concatenate([on.speech.read(i, 0, on.speech.recordings[i].samples) for i in (named, other)])
+            likeness = source @ said / (np.linalg.norm(source) * np.linalg.norm(said))
+            assert likeness == pytest.approx(1.0, abs=1e-4)  # 16-bit levels
+        assert np.mean(off.example(index).sources[0] == 0) > 0.45
+
+
 def test_too_few_speakers_or_seconds_are_refused(make: Maker) -> None:
     with pytest.raises(DataError, match="4 speakers: mixtures of 5"):
         make(sources=5, babble=0.0)
