@@ -16,6 +16,7 @@ from scipy import fft
 
 EARLY_S = 0.05  # reflections until then help a listener and belong to the talker (Bradley, Sato & Picard, 2003)
 LOWEST_HZ = 50.0
+MOST_BABBLE = 32  # of more nobody hears the difference
 BANDS = (3, 8)  # of the random equalizer, at least and at most
 STEEPEST_DB = 6.0  # per octave, of a spectral tilt
 LOW_CUTS_HZ, HIGH_CUTS_HZ = (60.0, 400.0), (2500.0, 7500.0)  # telephones, laptops, headsets
@@ -41,6 +42,11 @@ class AugmentConfig:
     noise_equalizer: float = 0.0
     noise_equalizer_db: float = 15.0  # at most, up and down
     synthetic: float = 0.0
+    most_babble: int = (
+        0  # people of a murmur, from `babble_talkers` on, each as loud as he likes; 0: no more than those
+    )
+    babble_reverb: float = 0.0  # of a murmur: it comes from all over a live room
+    babble_direct_db: tuple[float, float] = (-10.0, 5.0)
     most_noises: int = 2  # each after the first with the chance second_noise
     narrow: float = 0.0  # of the whole
     clip: float = 0.0
@@ -53,7 +59,7 @@ class AugmentConfig:
             value = getattr(self, field.name)
             if isinstance(value, tuple) and not -math.inf < value[0] <= value[1] < math.inf:
                 raise ValueError(f"augment.{field.name} = {list(value)}: expected two numbers, the lower first")
-            if field.default == 0.0 and not 0 <= value <= 1:
+            if isinstance(field.default, float) and field.default == 0.0 and not 0 <= value <= 1:
                 raise ValueError(f"augment.{field.name} = {value}: expected a chance, 0 to 1")
         for name in ("speech_speeds", "noise_speeds"):
             if getattr(self, name)[0] < 0.25 or getattr(self, name)[1] > 4:
@@ -67,6 +73,8 @@ class AugmentConfig:
                 f"augment: noise_equalizer_db = {self.noise_equalizer_db}, most_noises = {self.most_noises}, clip_db = "
                 f"{list(self.clip_db)}: expected 0 to 60 dB, 1 to 8, at most 0 dB"
             )
+        if not 0 <= self.most_babble <= MOST_BABBLE:
+            raise ValueError(f"augment.most_babble = {self.most_babble}: expected 0 to {MOST_BABBLE} people")
         if self.noise_only + self.speech_only > 1:
             raise ValueError(
                 f"augment: noise_only + speech_only = {self.noise_only + self.speech_only}: expected at most 1"

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from edge_sdk.errors import DataError
-from models.data.augment import Curve, equalizer, narrow_band, replayed, speed, stretched_length
+from models.data.augment import Curve, equalizer, narrow_band, replayed, reverberated, speed, stretched_length
 from models.data.corpus import Corpus
 from models.data.levels import normalized
 from models.data.synthetic import synthetic_noise
@@ -96,14 +96,30 @@ class Casting:
         """One noise or more, or a murmur of people, at about unit level."""
         rng = draws.rng
         if rng.random() < self.config.babble:
-            people = [self.talker(draws, self.samples) for _ in range(self.config.babble_talkers)]
-            return [(normalized(signal), path) for signal, path in people]
+            return self.murmur(draws)
         count = 1
         while count < self.config.augment.most_noises and rng.random() < self.config.second_noise:
             count += 1
         chosen = rng.choice(len(self.noise.recordings), size=count, p=self.noise.weights)
         drawn = [(normalized(signal), name) for signal, name in (self.one_noise(index, draws) for index in chosen)]
         return [drawn[0], *[(10 ** (rng.uniform(*QUIETER_DB) / 20) * signal, name) for signal, name in drawn[1:]]]
+
+    def murmur(self, draws: Draws) -> list[Sound]:
+        """People who talk among themselves; those of a live room are one sound."""
+        options, extra, count = self.config.augment, draws.extra, self.config.babble_talkers
+        if options.most_babble > count:
+            count = int(extra.integers(count, options.most_babble + 1))
+        people = [
+            (normalized(signal), path) for signal, path in (self.talker(draws, self.samples) for _ in range(count))
+        ]
+        if options.most_babble:
+            people = [(10 ** (extra.uniform(*QUIETER_DB) / 20) * signal, path) for signal, path in people]
+        if not options.babble_reverb or extra.random() >= options.babble_reverb:
+            return people
+        together = np.sum([signal for signal, _ in people], axis=0)
+        rt60_s, direct_db = extra.uniform(*options.reverb_rt60_s), extra.uniform(*options.babble_direct_db)
+        heard, _ = reverberated(together, extra, rt60_s, direct_db, self.sample_rate)
+        return [(heard, " + ".join(path for _, path in people))]
 
     def one_noise(self, index: int, draws: Draws) -> Sound:
         """A stretch of a recording of noise, varied, or by chance a made-up noise in its place."""

@@ -213,7 +213,8 @@ def check_corpora(speech: Corpus, noise: Corpus | None, config: MixConfig, sampl
     if config.noisy and noise is None:
         raise DataError("the recipe mixes noise but names no folder of noise")
     talkers = len(speech.speakers)
-    needed = config.sources + (config.babble_talkers if config.noisy and config.babble > 0 else 0)
+    murmur = max(config.babble_talkers, config.augment.most_babble)
+    needed = config.sources + (murmur if config.noisy and config.babble > 0 else 0)
     if talkers < needed:
         raise DataError(
             f"{talkers} speakers: mixtures of {config.sources} talkers, and the babble of "

@@ -223,6 +223,19 @@ def test_overlap_is_what_is_heard(make: Maker) -> None:
     assert np.mean([together.example(i).about["overlap"] for i in range(5)]) > 0.5
 
 
+def test_a_murmur_is_of_few_people_or_many_and_of_a_live_room_one_sound(make: Maker) -> None:
+    few = make(babble=1.0, babble_talkers=1, augment=AugmentConfig(most_babble=3))
+    names = [few.example(i).about["noises"] for i in range(30)]
+    assert {len(people) for people in names} == {1, 2, 3}
+    assert all(len({Path(path).parent for path in people}) == len(people) for people in names), "one voice each"
+    alone = {"babble": 1.0, "babble_talkers": 1, "colour": 0.0}
+    dry, live = (make(**alone, augment=AugmentConfig(most_babble=1, babble_reverb=chance)) for chance in (0.0, 1.0))
+    pauses = [np.mean(m.example(0).mixture[0] == m.example(0).sources[0]) for m in (dry, live)]
+    assert pauses[0] > 0.1 and pauses[1] < 0.01, "a room fills the pauses"
+    many = make(babble=1.0, augment=AugmentConfig(most_babble=3, babble_reverb=1.0))
+    assert len(many.example(0).about["noises"]) == 1
+
+
 def test_who_talks_on_says_all_recordings_of_the_speaker_before_any_again(make: Maker) -> None:
     """Recordings of 2.5 s, two of each speaker, in 5 s: without it, half the mixture is silence."""
     options = {"seconds": 5.0, "sources": 2, "noisy": False, "colour": 0.0}
@@ -247,6 +260,8 @@ def test_too_few_speakers_or_seconds_are_refused(make: Maker) -> None:
         make(sources=5, babble=0.0)
     with pytest.raises(DataError, match="the babble of 4"):
         make(babble_talkers=4)
+    with pytest.raises(DataError, match="the babble of 5"):
+        make(augment=AugmentConfig(most_babble=5))
     with pytest.raises(DataError, match=r"20 s of speech in all for mixtures of 30 s"):
         make(seconds=30.0)
     with pytest.raises(DataError, match=r"9 s of noise in all for mixtures of 10 s"):
@@ -261,6 +276,7 @@ def test_too_few_speakers_or_seconds_are_refused(make: Maker) -> None:
         ({"augment": {"noise_speeds": [2.0, 0.5]}}, "the lower first"),
         ({"augment": {"speech_speeds": [0.0, 1.0]}}, "expected factors"),
         ({"augment": {"most_noises": 0}}, "most_noises = 0"),
+        ({"augment": {"most_babble": 33}}, "most_babble = 33"),
         ({"augment": {"noise_only": 0.6, "speech_only": 0.6}}, "at most 1"),
         ({"augment": {"echo": 0.1}}, "AugmentConfig has no echo"),
         ({"spatial": {"target": "dry"}}, "'image' or 'early' or 'direct'"),
