@@ -16,10 +16,11 @@ from edge_sdk.contract import write_file
 from edge_sdk.errors import EdgeError
 from quantization.page import PLACE, asset, definitions
 from quantization.tables import Table
+from tools.benchmark.plots import plots
 
 LEAD = (
     "Every column is a machine, every figure of one run on it. Compare within a column: machines differ in more than "
-    "their processors. Below are the claims as they came out on the first."
+    "their processors. Below are the claims as they came out on the first, whose figures are drawn too."
 )
 TITLES = {
     "claims": "Claims: ratios within one run, and their limits",
@@ -38,6 +39,7 @@ TITLES = {
 def page(reports: Sequence[Report], files: Sequence[str]) -> str:
     """The whole page; it loads nothing from anywhere. files: where the reports come from."""
     names, parts = labels(reports), list[str]()
+    parts += [f"<h2>{escape(title)}</h2>{drawing}" for title, drawing in plots(reports[0])]
     for group in dict.fromkeys([*TITLES, *(row.group for report in reports for row in report.rows)]):
         columns = [{key(row): row for row in report.rows if row.group == group} for report in reports]
         if keys := list(dict.fromkeys(k for column in columns for k in column)):
