@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from edge_sdk.audio.arrays import load_array
-from models.data.rooms import RoomConfig
+from models.data.rooms import RoomConfig, check_rooms, load_rooms
 from models.data.simulation import simulate_rooms
-from models.recipe import load_recipe
+from models.recipe import load_recipe, load_set
 from models.runs import train
 from tests.models.recordings import RATE, voice
 
@@ -61,6 +61,18 @@ def test_a_recipe_is_valid_and_carries_its_name(path: Path) -> None:
     assert re.search(r"edge-sdk (train|prune) ", how) and f"recipes/{path.name}" in how, "it says how it is used"
     if (ROOT / "edge_sdk/shipped" / f"{path.stem}.edge").exists():
         assert path.with_suffix(".md").exists(), "what is shipped has the notes of its card beside its recipe"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes/rooms").glob("*.toml")), ids=lambda path: path.stem)
+def test_rooms_hold_an_array_and_say_how_they_are_used(path: Path) -> None:
+    check_rooms(load_rooms(path), load_array("respeaker-4mic"))
+    assert f"edge-sdk simulate rooms --rooms recipes/rooms/{path.name}" in path.read_text()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes/sets").glob("*.toml")), ids=lambda path: path.stem)
+def test_sets_are_valid_and_say_how_they_are_used(path: Path) -> None:
+    assert load_set(path).count > 0
+    assert f"edge-sdk evaluate MODEL --set recipes/sets/{path.name}" in path.read_text()
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
