@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from edge_sdk.contract import Manifest
 from edge_sdk.errors import EdgeError
-from models.evaluation.summaries import AXES
+from models.evaluation.summaries import AXES, number
 from quantization.drawing import RC, standalone
 from quantization.evaluation import Results, bins_table, probes_table, worst_table
 from quantization.evaluation_plots import by_axis
@@ -17,14 +19,24 @@ BEGIN, END = "<!-- measured {}: begin -->", "<!-- measured {}: end -->"
 NEEDED = {"mixtures", "set", "machine", "date", "si_sdr", "si_sdr_mixture"} | {
     f"si_sdr_improvement{part}" for part in ("", "_low", "_high")
 }
-BY_SNR = "snr_db"  # the axis of mixtures that the card shows
+# The axes of mixtures that a card shows, as far as the evaluation has them, for one talker and for several; the first
+# is drawn, into a file whose name ends so.
+AXES_OF_ONE = {"snr_db": "snr"}
+AXES_OF_SEVERAL = {"angle_deg": "angle", "between_talkers_db": "level", "rt60_s": "rt60", "snr_db": "snr"}
 METRICS = {"si_sdr": "SI-SDR, dB", "pesq": "PESQ-WB", "stoi": "STOI"}
 
 
-def card(manifests: list[Manifest], notes: str, evaluation: Results | None = None, plot: str = "") -> str:
+def card(
+    manifests: list[Manifest],
+    notes: str,
+    evaluation: Results | None = None,
+    plot: str = "",
+    minutes: Results | None = None,
+) -> str:
     """The card of one model in several recipes, in Markdown; `notes` is the prose that no manifest holds.
 
-    evaluation: what `edge-sdk evaluate --json` found of the first, for more tables. plot: file name of one by SNR.
+    evaluation: what `edge-sdk evaluate --json` found of the first, for more tables. plot: file name of its plot.
+    minutes: the same on long mixtures of several talkers, of which a card tells how often they change places.
     """
     first, origin = manifests[0], manifests[0].provenance
     trained = ", ".join(
@@ -50,29 +62,49 @@ def card(manifests: list[Manifest], notes: str, evaluation: Results | None = Non
         "",
         results_table(manifests),
     ]
-    if plot:
-        lines += ["", f"![SI-SDR improvement of every mixture, and its means, by input SNR]({plot})"]
+    if evaluation and plot:
+        (axis, *_) = axes_of(evaluation, first.sources)
+        lines += ["", f"![SI-SDR improvement of every mixture, and its means, by {AXES[axis][0]}]({plot})"]
     if evaluation:
-        lines += ["", "\n\n".join(table.markdown() for table in more_tables(evaluation))]
+        lines += ["", "\n\n".join(table.markdown() for table in more_tables(evaluation, first.sources))]
+    if minutes:
+        lines += ["", long_streams(minutes)]
     return "\n".join(lines) + "\n"
 
 
-def more_tables(evaluation: Results) -> Iterator[Table]:
-    """By input SNR, the mixtures that gain least, and the probes: as far as the evaluation has them."""
-    if BY_SNR in evaluation["against"]:
-        yield bins_table(AXES[BY_SNR][0], evaluation["against"][BY_SNR])
+def axes_of(evaluation: Results, sources: int) -> dict[str, str]:
+    """The axes that a card shows of an evaluation, and how the names of their plots end."""
+    wanted = AXES_OF_ONE if sources == 1 else AXES_OF_SEVERAL
+    return {axis: end for axis, end in wanted.items() if axis in evaluation["against"]}
+
+
+def more_tables(evaluation: Results, sources: int) -> Iterator[Table]:
+    """By what the mixtures are like, those that gain least, and the probes: as far as the evaluation has them."""
+    for axis in axes_of(evaluation, sources):
+        yield bins_table(AXES[axis][0], evaluation["against"][axis])
     yield worst_table(evaluation)
     if "probes" in evaluation:
         yield probes_table(evaluation["probes"])
 
 
-def snr_plot(evaluation: Results) -> str:
-    """SVG file of the improvement by input SNR, from an evaluation with its clips."""
+def long_streams(minutes: Results) -> str:
+    """What an evaluation on long mixtures tells, in a sentence."""
+    low, high = (minutes[f"si_sdr_improvement_{end}"] for end in ("low", "high"))
+    return (
+        f"On {minutes['mixtures']} mixtures of a minute ({minutes['set']}) the improvement is "
+        f"{minutes['si_sdr_improvement']:.2f} dB ({low:.1f} to {high:.1f}), and in {minutes['swap_rate']:.1%} of the "
+        "seconds in which all talk the talkers are on each other's output."
+    )
+
+
+def plot_of(evaluation: Results, sources: int) -> tuple[str, str]:
+    """How the name of its file ends, and the SVG: the improvement by the first axis of an evaluation with its clips."""
     import matplotlib
 
-    gains = [(clip["about"][BY_SNR], clip["si_sdr_improvement"]) for clip in evaluation["clips"]]
+    axis, end = next(iter(axes_of(evaluation, sources).items()))
+    pairs = [(number(clip["about"].get(axis)), number(clip["si_sdr_improvement"])) for clip in evaluation["clips"]]
     with matplotlib.rc_context(RC):
-        return standalone(by_axis(BY_SNR, evaluation, [pair for pair in gains if None not in pair]))
+        return end, standalone(by_axis(axis, evaluation, [pair for pair in pairs if not np.isnan(pair).any()]))
 
 
 def results_table(manifests: list[Manifest]) -> str:
@@ -80,7 +112,14 @@ def results_table(manifests: list[Manifest]) -> str:
     quality = [checked_quality(m) for m in manifests]
     names = [name for name in METRICS if all(name in q for q in quality)]
     head = ["", "size, MB", *(METRICS[name] for name in names), "SI-SDR improvement, dB (95 %)"]
-    rows = [["noisy", "", *(figure(name, quality[0][f"{name}_mixture"]) for name in names), ""]]
+    rows = [
+        [
+            "noisy" if manifests[0].sources == 1 else "mixture",
+            "",
+            *(figure(name, quality[0][f"{name}_mixture"]) for name in names),
+            "",
+        ]
+    ]
     for m, q in zip(manifests, quality, strict=True):
         interval = f"{q['si_sdr_improvement_low']:.1f} to {q['si_sdr_improvement_high']:.1f}"
         gain = f"{q['si_sdr_improvement']:.2f} ({interval})"

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # From a trained network to the bundles and the card that this package ships: export, quantize, score, pack, describe.
 #
-# usage: tools/ship.sh NAME RUN DATA
+# usage: tools/ship.sh NAME RUN DATA [LONG]
 #   NAME  of the recipe (recipes/NAME.toml) and of the shipped model
 #   RUN   folder of the training run, with network.safetensors
 #   DATA  folder that the recipe's folders are in, for the scores
+#   LONG  of several talkers: recipes/sets/NAME.toml of mixtures of a minute, to see how often they swap
 # environment: EDGE_SDK, the command (edge-sdk)
 set -euo pipefail
 
-if [ $# -ne 3 ]; then
+if [ $# -ne 3 ] && [ $# -ne 4 ]; then
     sed -n 's/^# usage: /usage: /p' "$0" >&2
     exit 2
 fi
 name=$1
 run=$(realpath "$2")
 data=$(realpath "$3")
+long=${4:+$(realpath "$4")}
 command=$(realpath "$(command -v "${EDGE_SDK:-edge-sdk}")" --no-symlinks)
 cd "$(dirname "$0")/.."
 checkpoint=checkpoints/$name.safetensors out=$run/models shipped=edge_sdk/shipped
@@ -28,5 +30,10 @@ for model in "$name" "$name-float32"; do
     "$command" evaluate "$out/$model.tflite" --set "recipes/$name.toml" --data "$data" --json --clips --probes >"$out/$model.quality.json"
     "$command" pack "$out/$model.tflite" --quality "$out/$model.quality.json" --out "$shipped/$model.edge" --force
 done
+minutes=()
+if [ -n "$long" ]; then
+    "$command" evaluate "$out/$name.tflite" --set "$long" --data "$data" --json >"$out/$name.minutes.json"
+    minutes=(--minutes "$out/$name.minutes.json")
+fi
 "$command" card "$shipped/$name.edge" "$shipped/$name-float32.edge" --notes "recipes/$name.md" \
-    --evaluation "$out/$name.quality.json" --out "$shipped/$name.md" --page README.md
+    --evaluation "$out/$name.quality.json" "${minutes[@]}" --out "$shipped/$name.md" --page README.md

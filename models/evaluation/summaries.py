@@ -102,8 +102,12 @@ def against(scores: Sequence[Score]) -> dict[str, list[dict[str, Any]]]:
 
 def place(score: Score, axis: str) -> float:
     """Where a mixture lies on an axis; NaN where nobody knows."""
-    value = score.before["si_sdr"] if axis == "si_sdr_mixture" else score.about.get(axis)
-    if isinstance(value, (list, tuple)):  # of every talker against the first: the farthest
+    return number(score.before["si_sdr"] if axis == "si_sdr_mixture" else score.about.get(axis))
+
+
+def number(value: object) -> float:
+    """What is known of a mixture as a number; of levels of every talker against the first, the farthest; else NaN."""
+    if isinstance(value, (list, tuple)):
         value = max(map(abs, value), default=None)
     return float(value) if isinstance(value, (int, float)) else float("nan")
 

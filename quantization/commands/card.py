@@ -16,7 +16,10 @@ def register(commands: Any) -> None:
         "--notes", type=Path, required=True, help="Markdown for what no manifest holds: use, data, limits"
     )
     card.add_argument(
-        "--evaluation", type=Path, help="JSON of edge-sdk evaluate --clips --probes: adds its tables and a plot by SNR"
+        "--evaluation", type=Path, help="JSON of edge-sdk evaluate --clips --probes: adds its tables and a plot"
+    )
+    card.add_argument(
+        "--minutes", type=Path, help="JSON of edge-sdk evaluate on long mixtures: adds how often talkers swap"
     )
     card.add_argument("--out", type=Path, required=True, help="the card, a Markdown file; overwritten")
     card.add_argument("--page", type=Path, help="a page whose part marked with the model's name gets the results too")
@@ -26,16 +29,20 @@ def register(commands: Any) -> None:
 def run_card(args: argparse.Namespace) -> int:
     from edge_sdk.contract import read_bundle, write_files
     from edge_sdk.errors import EdgeError
-    from quantization.card import card, replace_measured, results_table, snr_plot
+    from quantization.card import card, plot_of, replace_measured, results_table
 
     manifests = [read_bundle(path).manifest for path in args.bundles]
-    pages, plot, evaluation = {}, args.out.with_name(f"{args.out.stem}-snr.svg"), None
+    pages, plot, evaluation, minutes = {}, "", None, None
     try:
         if args.evaluation:
             evaluation = json.loads(args.evaluation.read_text(encoding="utf-8"))
-            pages[plot] = snr_plot(evaluation)
+            end, drawing = plot_of(evaluation, manifests[0].sources)
+            plot = f"{args.out.stem}-{end}.svg"
+            pages[args.out.with_name(plot)] = drawing
+        if args.minutes:
+            minutes = json.loads(args.minutes.read_text(encoding="utf-8"))
         notes = args.notes.read_text(encoding="utf-8")
-        pages[args.out] = card(manifests, notes, evaluation, plot.name if evaluation else "")
+        pages[args.out] = card(manifests, notes, evaluation, plot, minutes)
         if args.page:
             page = args.page.read_text(encoding="utf-8")
             pages[args.page] = replace_measured(page, results_table(manifests), manifests[0].name, str(args.page))
@@ -44,6 +51,7 @@ def run_card(args: argparse.Namespace) -> int:
         raise EdgeError(f"card: {error}") from error
     except (KeyError, TypeError) as error:
         raise EdgeError(
-            f"{args.evaluation}: expected what edge-sdk evaluate --json --clips wrote ({error!r})"
+            f"{args.evaluation}: expected what edge-sdk evaluate --json --clips wrote, and of several talkers for "
+            f"--minutes ({error!r})"
         ) from error
     return 0

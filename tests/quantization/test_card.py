@@ -8,7 +8,7 @@ import pytest
 from edge_sdk.contract import Manifest
 from edge_sdk.errors import EdgeError
 from quantization.artifact import Artifact
-from quantization.card import card, replace_measured, results_table, snr_plot
+from quantization.card import card, plot_of, replace_measured, results_table
 
 QUALITY = {
     **{
@@ -61,7 +61,30 @@ def test_an_evaluation_adds_its_tables_and_a_plot(manifest: Manifest) -> None:
     )
     assert "| 7: SNR 1 dB | 1.0 | 2.0 | 1.0 |" in page
     assert "| talkers alone: mean SI-SDR | 24.2 |" in page
-    assert ElementTree.fromstring(snr_plot(evaluation)).tag == "{http://www.w3.org/2000/svg}svg"
+    end, drawing = plot_of(evaluation, 1)
+    assert end == "snr" and ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_card_of_several_talkers_shows_angles_levels_and_how_often_they_swap(manifest: Manifest) -> None:
+    axes = {"between_talkers_db": [[-3.0], [1.5]], "angle_deg": [40.0, 90.0], "snr_db": [10.0, 20.0]}
+    evaluation = {
+        "against": {axis: [{"from": 0, "to": 100, "count": 2, **QUALITY}] for axis in ("snr_db", *axes)},
+        "worst": [],
+        "clips": [
+            {"about": {axis: values[n] for axis, values in axes.items()}, "si_sdr_improvement": gain}
+            for n, gain in enumerate((1.0, 6.0))
+        ],
+    }
+    two = replace(manifest, sources=2)
+    minutes = {**QUALITY, "mixtures": 20, "set": "long.toml", "swap_rate": 0.0312}
+    page = card([two], "Some words.", evaluation, "tiny-angle.svg", minutes)
+    assert "by angle between talkers, degrees](tiny-angle.svg)" in page and "| mixture |" in page
+    titles = ["By angle between talkers", "By level difference of talkers", "By input SNR"]
+    assert sorted(titles, key=page.index) == titles
+    assert "On 20 mixtures of a minute (long.toml) the improvement is 5.48 dB (4.8 to 6.2), and in 3.1% of" in page
+    assert plot_of(evaluation, 2)[0] == "angle"
+    del evaluation["against"]["angle_deg"]
+    assert plot_of(evaluation, 2)[0] == "level"
 
 
 def test_quality_that_lacks_a_figure_is_refused_by_name(manifest: Manifest) -> None:
