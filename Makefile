@@ -130,6 +130,7 @@ test-arm: $(if $(filter .venv/dev/%,$(PYTHON_DEV)),.venv/dev/.installed)  ## The
 bench: .venv/device/.installed .venv/dev/.installed  ## Speed of shipped models, presets and alternatives here; build/bench.json and .html
 	.venv/device/bin/edge-sdk bench $(MODEL) $(BENCH_FLAGS)
 	@mkdir -p build
+	-.venv/dev/bin/python -m pip --disable-pip-version-check --quiet install ./native  # its rows need a compiler
 	OMP_NUM_THREADS=1 .venv/dev/bin/python tools/bench_loader.py
 	OMP_NUM_THREADS=1 .venv/dev/bin/python -m tools.benchmark --out build/bench.json --force $(if $(PRESETS),--presets $(PRESETS))
 	.venv/dev/bin/python -m tools.benchmark.page build/bench.json --out build/bench.html --force

@@ -65,6 +65,8 @@ def rows_of(figures: Figures) -> list[Row]:
         variant += f", {figures.accelerator}"
     if figures.threads > 1:
         variant += f", {figures.threads} threads"
+    if figures.host != "NumPy":
+        variant += f", {figures.host}"
     rows = []
     for name, value in asdict(figures).items():
         measure, _, unit = name.rpartition("_")

@@ -196,7 +196,8 @@ def described(figures: Figures) -> str:
             f"{figures.machine}, {figures.cpu}",
             f"time per block of {figures.block_ms:g} ms: p50 {figures.p50_us:.0f} us, p99 {figures.p99_us:.0f} us, "
             f"p99.9 {figures.p999_us:.0f} us",
-            f"real-time factor {figures.real_time_factor:.3f}, host share {100 * figures.host_share:.0f} %",
+            f"real-time factor {figures.real_time_factor:.3f}, "
+            f"host share {100 * figures.host_share:.0f} % ({figures.host})",
             f"resident memory {figures.resident_mb:.0f} MB",
             f"import {figures.import_s:.3f} s, open {figures.open_s:.3f} s; latency {figures.latency_ms:g} ms",
         ]

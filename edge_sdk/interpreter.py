@@ -27,6 +27,8 @@ class StepInterpreter:
 
     inputs: by name, output: the one there is, in the shapes of the manifest; views of the interpreter's own memory.
     Memory starts at zero; `reset()` goes back there. Not for use from several threads at once.
+    delays: rings, each with the taps that it fills and the new rows that it keeps; carries: a memory as it goes in, and
+    as it comes out. Whoever moves these by other means calls `invoke` in place of `step`, for a whole stream.
     accelerator: what computes now, the CPU once another one has failed, while it was loaded or in a step; failure: why,
     empty until then. `edge_sdk.accelerators.choice` finds out beforehand whether one is any good.
     """
@@ -53,11 +55,11 @@ class StepInterpreter:
         inputs, outputs = self._tensors(manifest, rings)
         self.inputs, self.output = {name: inputs[name] for name in manifest.inputs}, outputs[manifest.output]
         self._everything = list(inputs.values())
-        self._carries = [(inputs[carry.input], outputs[carry.output]) for carry in manifest.carries]
-        self._rings = [
-            (ring, whole_rows(inputs[group.taps]), whole_rows(outputs[group.rows]))
-            for ring, group in zip(rings, manifest.delays, strict=True)
+        self.carries = [(inputs[carry.input], outputs[carry.output]) for carry in manifest.carries]
+        self.delays = [
+            (ring, inputs[group.taps], outputs[group.rows]) for ring, group in zip(rings, manifest.delays, strict=True)
         ]
+        self._rings = [(ring, whole_rows(taps), whole_rows(rows)) for ring, taps, rows in self.delays]
         self.reset()
 
     def step(self) -> None:
@@ -67,7 +69,7 @@ class StepInterpreter:
         self.invoke()
         for ring, _, rows in self._rings:
             ring.write(rows)
-        for before, after in self._carries:
+        for before, after in self.carries:
             before[...] = after
 
     def invoke(self) -> None:

@@ -6,6 +6,7 @@ step of a large network takes much longer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from edge_sdk.contract import DelayLines
 
 Rows = NDArray[np.void]
+Run = tuple[int, int, int, int]  # the first row of a ring, its depth, where in it the run begins, and its rows
 
 
 class Rings:
@@ -21,23 +23,29 @@ class Rings:
 
     There is no clock: the next step reads and writes at row numbers, and each row knows the one that takes its place a
     step later. They turn for ever without counting, so that the millionth hour is like the first.
+
+    memory: all rows. reads, writes: the runs of rows that the first step takes and gives, in the order of `taps` and of
+    the new rows.
     """
 
     def __init__(self, group: DelayLines, frames: int) -> None:
-        reads: list[int] = []
-        writes: list[int] = []
+        reads: list[Run] = []
+        writes: list[Run] = []
         following: list[NDArray[np.intp]] = []
         end = 0
         for line in group.lines:
             depth = max(line.depth, frames)
-            reads += [end + offset % depth for offset in line.past(frames)]
-            writes += [end + frame for frame in range(frames)]
+            ages = range(line.depth, 0, -line.dilation)  # those of `DelayLine.past`
+            reads += [(end, depth, -age % depth, min(frames, age)) for age in ages]
+            writes.append((end, depth, 0, frames))
             following.append(end + (np.arange(depth, dtype=np.intp) + frames) % depth)
             end += depth
-        self._memory = np.zeros((end, group.width), np.float32)
-        self._rows = whole_rows(self._memory)
-        self._places = np.array(reads + writes, np.intp)
-        self._reads, self._writes = self._places[: len(reads)], self._places[len(reads) :]
+        self.reads, self.writes = tuple(reads), tuple(writes)
+        self.memory = np.zeros((end, group.width), np.float32)
+        self._rows = whole_rows(self.memory)
+        read, written = rows_of(self.reads), rows_of(self.writes)
+        self._places = np.array(read + written, np.intp)
+        self._reads, self._writes = self._places[: len(read)], self._places[len(read) :]
         self._following = np.concatenate(following)
 
     @property
@@ -61,7 +69,12 @@ class Rings:
 
     def reset(self) -> None:
         """Forget everything; where an empty ring begins does not matter."""
-        self._memory.fill(0)
+        self.memory.fill(0)
+
+
+def rows_of(runs: Iterable[Run]) -> list[int]:
+    """The numbers of all rows, run after run."""
+    return [begin + (at + row) % depth for begin, depth, at, count in runs for row in range(count)]
 
 
 def whole_rows(array: NDArray[np.float32]) -> Rows:

@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from edge_sdk.accelerators.accelerator import CPU, Accelerator
 from edge_sdk.audio.levels import implausible
 from edge_sdk.backends import AUTO
+from edge_sdk.blocks import NumpyBlocks, make_blocks
 from edge_sdk.contract import Bundle, Manifest, read_bundle
-from edge_sdk.framing import FrameBuffer, OverlapAdd
 from edge_sdk.interpreter import StepInterpreter
 from edge_sdk.library import find_model
-from edge_sdk.windows import make_windows
 
 Samples = NDArray[np.float32]
 
@@ -33,10 +32,7 @@ class Separator:
         m = bundle.manifest
         self.manifest: Manifest = m
         self.interpreter = StepInterpreter(m, bundle.model, backend, threads, accelerator)
-        self._windows = make_windows(m, self.interpreter)
-        self._buffer = FrameBuffer(m.mics, m.context + m.window, m.hop, m.frames_per_step)
-        self._overlap_add = OverlapAdd(m.sources, m.window, m.hop, m.frames_per_step)
-        self._taken = self._given = 0  # samples since the stream began
+        self._blocks = make_blocks(m, self.interpreter)
 
     @classmethod
     def open(
@@ -90,18 +86,21 @@ class Separator:
         `process` and `flush` together give `delay` samples more than they took.
         """
         m = self.manifest
-        left = self._taken + m.delay - self._given
-        blocks = -(-(self._taken + m.delay) // m.block)
-        y = self._run(np.zeros((m.mics, blocks * m.block - self._taken), np.float32))[:, :left]
+        pending, left = self._blocks.pending, self._blocks.pending + m.delay
+        blocks = -(-left // m.block)
+        y = self._run(np.zeros((m.mics, blocks * m.block - pending), np.float32))[:, :left]
         self.reset()
         return y
+
+    @property
+    def host(self) -> str:
+        """What computes what is not the model's: NumPy, or the C extension."""
+        return "NumPy" if isinstance(self._blocks, NumpyBlocks) else "C extension"
 
     def reset(self) -> None:
         """Be as newly opened."""
         self.interpreter.reset()
-        self._buffer.reset()
-        self._overlap_add.reset()
-        self._taken = self._given = 0
+        self._blocks.reset()
 
     def separate(self, x: ArrayLike) -> Samples:
         """The sources of a whole recording, `[mics, n]` to `[sources, n]`, aligned with it. Resets before and after."""
@@ -110,20 +109,19 @@ class Separator:
         return np.concatenate([self._run(checked), self.flush()], axis=1)[:, self.delay :]
 
     def _run(self, x: Samples, out: Samples | None = None) -> Samples:
-        block, samples = self.manifest.block, x.shape[1]
-        complete = (self._buffer.pending + samples) // block * block
+        block = self.manifest.block
+        complete = (self._blocks.pending + x.shape[1]) // block * block
         shape = (self.manifest.sources, complete)
         if out is not None and (out.shape != shape or out.dtype != np.float32):
             raise ValueError(f"out of shape {list(out.shape)}, {out.dtype}: expected float32 {list(shape)}")
         y = np.empty(shape, np.float32) if out is None else out
-        for number, frames in enumerate(self._buffer.push(x)):
-            self._overlap_add.add(self._windows.make(frames), y[:, number * block : (number + 1) * block])
-        self._taken += samples
-        self._given += complete
+        self._blocks.run(x, y)
         return y
 
     def _checked(self, x: ArrayLike) -> Samples:
         """The samples as finite float32 `[mics, n]`: what is not finite would stay in the memory for ever."""
+        if type(x) is np.ndarray and self._blocks.fits(x):
+            return x
         given: NDArray[Any] = np.asarray(x)
         mics = self.manifest.mics
         if given.ndim == 1 and mics == 1:

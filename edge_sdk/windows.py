@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +16,31 @@ Samples = NDArray[np.float32]
 
 
 class Windows(Protocol):
-    """Takes the frames of a block, `[mics, T, context + window]`, and gives the sources' windows,
-    `[sources, T, window]`: memory that the next block overwrites."""
+    """From the frames of a block to the sources' windows.
 
-    def make(self, frames: Samples) -> Samples: ...
+    frames: where the model takes them, `[mics, T, context + window]`; windows: `[sources, T, window]`, which the next
+    block overwrites. model: its `invoke()` goes from the one to the other, and leaves the model's memory to the caller.
+    """
+
+    frames: Samples
+    windows: Samples
+    model: Any
+
+    def make(self, frames: Samples) -> Samples:
+        """The windows of the next frames, with everything that the model has to remember of them."""
+        ...
 
 
 class ModelWindows:
     """The model gives the windows."""
 
     def __init__(self, m: Manifest, interpreter: StepInterpreter) -> None:
-        self._interpreter, self._frames = interpreter, interpreter.inputs[m.frames]
+        self.model, self.frames, self.windows = interpreter, interpreter.inputs[m.frames], interpreter.output
 
     def make(self, frames: Samples) -> Samples:
-        self._frames[...] = frames
-        self._interpreter.step()
-        return self._interpreter.output
+        self.frames[...] = frames
+        self.model.step()
+        return self.windows
 
 
 class FilteredWindows:
@@ -42,29 +51,39 @@ class FilteredWindows:
 
     def __init__(self, m: Manifest, about: FilterAndSum, interpreter: StepInterpreter) -> None:
         inputs, taps = interpreter.inputs, m.context + 1
-        self._interpreter = interpreter
+        self.model, self._interpreter = self, interpreter
         self._strips = Strips(m.mics, m.frames_per_step, m.window, taps)
         self._similarity, self._filters = Similarity(self._strips, 1), Filters(self._strips, m.sources)
-        self._frames = inputs[m.frames].transpose(1, 0, 2)
+        self.frames = inputs[m.frames].transpose(1, 0, 2)
         start = m.context - about.alignment
-        self._wanted = self._frames[about.reference, np.newaxis, :, start : start + m.window]
+        self._wanted = self.frames[about.reference, np.newaxis, :, start : start + m.window]
         self._likeness = inputs[about.likeness].transpose(1, 0, 2)[np.newaxis]
         self._shares = inputs[about.shares].T
         self._hankel = None if about.windows is None else inputs[about.windows].transpose(1, 0, 2, 3)
         self._all_windows = self._strips.windows
         self._taps = interpreter.output.transpose(1, 0, 2, 3)
-        self._windows = np.empty((m.sources, m.frames_per_step, m.window), np.float32)
+        self.windows = np.empty((m.sources, m.frames_per_step, m.window), np.float32)
 
     def make(self, frames: Samples) -> Samples:
-        self._frames[...] = frames
-        self._strips.take(frames)
+        self.frames[...] = frames
+        self._compare()
+        self._interpreter.step()
+        self._filters.add(self._taps, self.windows)
+        return self.windows
+
+    def invoke(self) -> None:
+        """The model, and what it leaves to the host."""
+        self._compare()
+        self._interpreter.invoke()
+        self._filters.add(self._taps, self.windows)
+
+    def _compare(self) -> None:
+        """What the model is given besides the frames."""
+        self._strips.take(self.frames)
         self._similarity.measure(self._wanted, self._likeness)
-        shares(frames, self._shares)
+        shares(self.frames, self._shares)
         if self._hankel is not None:
             self._hankel[...] = self._all_windows
-        self._interpreter.step()
-        self._filters.add(self._taps, self._windows)
-        return self._windows
 
 
 def make_windows(m: Manifest, interpreter: StepInterpreter) -> Windows:

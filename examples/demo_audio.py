@@ -1,4 +1,4 @@
-"""The mixtures of the demo, of real recordings, and the measure of how clean they are."""
+"""What the demo separates, mixtures of real recordings with the voices in them; and how clean a signal is."""
 
 from __future__ import annotations
 
@@ -17,38 +17,54 @@ RATE_HZ = 16_000
 LEVEL_DB = -26.0  # root mean square of the speech below full scale, the nominal level of speech in ITU-T tests
 CREDITS = (
     "Speech: LibriSpeech, utterances 8238-274553-0000 and 5750-100289-0000, © 2014 Vassil Panayotov, CC BY 4.0; "
-    "cut, scaled, mixed with noise, and cleaned by the models.",
+    "cut, scaled, mixed with noise or with each other in a simulated room, and separated by the models.",
     "Noise: café by SFX Producer (Noisekun, CC0); rain by jongrubbs (Freesound 202898, CC0).",
 )
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """One talker in one noise. The seed places the speech in the noise."""
+    """What the microphones hear, `[mics, n]`, and each voice as it should come out, `[n]`, by who it is.
+
+    model: the shipped int8 model for it; its float32 twin is `MODEL-float32`.
+    """
 
     file: str
     title: str
-    speech: str
-    noise: str
-    snr_db: float  # mean power of the speech over that of the noise, over the whole clip
-    seed: int
+    about: str
+    model: str
+    heard: Samples
+    voices: dict[str, Samples]
 
 
-MIXTURES = (
-    Mixture("woman-cafe", "A woman in a café", "speech-woman.flac", "noise-cafe.flac", 5.0, seed=1),
-    Mixture("man-rain", "A man in the rain", "speech-man.flac", "noise-rain.flac", 0.0, seed=2),
-)
+def mixtures() -> list[Mixture]:
+    """All of the demo."""
+    return [
+        in_noise("woman-cafe", "A woman in a café", "speech-woman.flac", "noise-cafe.flac", 5.0, seed=1),
+        in_noise("man-rain", "A man in the rain", "speech-man.flac", "noise-rain.flac", 0.0, seed=2),
+        two_talkers(),
+    ]
 
 
-def mix(mixture: Mixture) -> tuple[Samples, Samples]:
-    """Clean speech and the noisy mixture, `[1, n]` each."""
-    speech, _ = read_wav(AUDIO / mixture.speech, RATE_HZ, mics=1)
-    noise, _ = read_wav(AUDIO / mixture.noise, RATE_HZ, mics=1)
+def in_noise(file: str, title: str, voice: str, background: str, snr_db: float, seed: int) -> Mixture:
+    """One talker in one noise, mean powers `snr_db` apart; the seed places the speech in the noise."""
+    speech, _ = read_wav(AUDIO / voice, RATE_HZ, mics=1)
+    noise, _ = read_wav(AUDIO / background, RATE_HZ, mics=1)
     samples = speech.shape[1]
-    start = int(np.random.default_rng(mixture.seed).integers(noise.shape[1] - samples + 1))
+    start = int(np.random.default_rng(seed).integers(noise.shape[1] - samples + 1))
     noise = noise[:, start : start + samples]
     clean = speech * (10 ** (LEVEL_DB / 20) / rms(speech))
-    return clean, clean + noise * (10 ** ((LEVEL_DB - mixture.snr_db) / 20) / rms(noise))
+    noisy = clean + noise * (10 ** ((LEVEL_DB - snr_db) / 20) / rms(noise))
+    return Mixture(file, title, f"{snr_db:g} dB SNR", "enhance-mono", noisy, {"speech": clean[0]})
+
+
+def two_talkers() -> Mixture:
+    """Two people who talk at once, equally loud, at one microphone near both."""
+    voices = [read_wav(AUDIO / f"speech-{who}.flac", RATE_HZ, mics=1)[0][0] for who in ("woman", "man")]
+    samples = min(map(len, voices))
+    woman, man = (voice[:samples] * (10 ** (LEVEL_DB / 20) / rms(voice[:samples])) for voice in voices)
+    title, about = "A woman and a man at once", "Equally loud, at one microphone"
+    return Mixture("two-talkers", title, about, "separate-2spk", (woman + man)[None], {"woman": woman, "man": man})
 
 
 def rms(x: Samples) -> np.float32:

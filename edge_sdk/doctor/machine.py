@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from edge_sdk import native
 from edge_sdk.audio.arrays import MicArray
 from edge_sdk.audio.cards import find_card, sound_cards
 from edge_sdk.backends import BACKENDS, choose_backend
@@ -38,6 +39,7 @@ class Machine:
     groups: Callable[[], set[str]] = lambda: group_names()
     limit: Callable[[int], int] = lambda which: resource.getrlimit(which)[0]
     installed: Callable[[str], str | None] = lambda package: package_version(package)
+    extension: Callable[[], native.Found] = native.found
     vcgencmd: Callable[[], str] = lambda: get_throttled()
 
 
@@ -45,6 +47,7 @@ def examine(machine: Machine, array: MicArray | None = None) -> Iterator[Finding
     """Everything there is to say about a computer, and whether an array is plugged into it."""
     yield runtime()
     yield packages(machine)
+    yield extension(machine)
     yield alsa(machine)
     yield cards(machine, array)
     yield permissions(machine)
@@ -73,6 +76,14 @@ def packages(machine: Machine) -> Finding:
             "packages", "warning", f"{python}, no {', '.join(missing)}", todo="pip install 'edge-sdk[device]' for files"
         )
     return Finding("packages", "good", f"{python}, {versions}")
+
+
+def extension(machine: Machine) -> Finding:
+    """Whether the host's share of a block is computed in C."""
+    found = machine.extension()
+    if found.refused:
+        return Finding("C extension", "warning", found.why, f"interface {native.INTERFACE}", native.INSTALL)
+    return Finding("C extension", "good", f"{found.why}, so blocks are cut by NumPy" if found.why else "in use")
 
 
 def alsa(machine: Machine) -> Finding:

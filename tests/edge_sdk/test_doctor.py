@@ -17,6 +17,7 @@ from edge_sdk.audio.arrays import load_array
 from edge_sdk.doctor import machine as computer
 from edge_sdk.doctor.findings import Finding, bad
 from edge_sdk.doctor.machine import LOCKED_BYTES, Machine, examine
+from edge_sdk.native import Found
 from tests.edge_sdk.audio.test_cards import ARRAY, HEADPHONES, proc
 
 VERSIONS = {"edge-sdk": "0.1.0", "numpy": "2.1.0", "soundfile": "0.12.1", "soxr": "0.5.0", "pyalsaaudio": "0.11.0"}
@@ -46,6 +47,7 @@ def board(tmp_path: Path) -> Machine:
         groups=lambda: {"audio"},
         limit=UNLIMITED.__getitem__,
         installed=VERSIONS.get,
+        extension=lambda: Found(why="not installed"),
         vcgencmd=lambda: "",
     )
 
@@ -60,7 +62,7 @@ def test_a_board_as_it_should_be_has_nothing_to_do(board: Machine) -> None:
     findings = list(examine(board, load_array("respeaker-usb-v2")))
     assert [f for f in findings if f.status != "good" or f.todo] == []
     assert {f.check for f in findings} == {
-        *("runtime", "packages", "ALSA", "sound cards", "permissions", "real time", "memory"),
+        *("runtime", "packages", "C extension", "ALSA", "sound cards", "permissions", "real time", "memory"),
         *("governor", "power", "temperature"),
     }
     assert found(board, "sound cards", "respeaker-usb-v2").found == (
@@ -94,6 +96,10 @@ def with_version(package: str, number: str | None) -> Callable[[Machine], Machin
     return lambda board: replace(board, installed={**VERSIONS, package: number}.get)
 
 
+def with_extension(found: Found) -> Callable[[Machine], Machine]:
+    return lambda board: replace(board, extension=lambda: found)
+
+
 def with_file(path: str, text: object) -> Callable[[Machine], Machine]:
     def changed(board: Machine) -> Machine:
         write(board.sys / path, text)
@@ -116,6 +122,10 @@ FIRMWARE = "devices/platform/soc/soc:firmware/get_throttled"
         (under(MEMLOCK=8 << 20), "memory", "warning", ["8192 KiB", "512 MiB", "memlock unlimited"]),
         (with_version("pyalsaaudio", "0.10.0"), "ALSA", "bad", ["0.10.0, which hides lost samples", "0.11 or newer"]),
         (with_version("pyalsaaudio", None), "ALSA", "warning", ["files alone", "pip install 'edge-sdk[alsa]'"]),
+        (
+            with_extension(Found(why="it has interface 0, expected 1", refused=True)),
+            *("C extension", "warning", ["it has interface 0", "pip install --force-reinstall ./native"]),
+        ),
         (with_version("soxr", None), "packages", "warning", ["no soxr", "pip install 'edge-sdk[device]'"]),
         (
             with_file("devices/system/cpu/cpu1/cpufreq/scaling_governor", "ondemand"),
@@ -133,6 +143,12 @@ def test_each_fault_is_one_line_that_says_what_to_do(
     finding = found(change(board), check, "respeaker-usb-v2")
     assert finding.status == status
     assert "\n" not in finding.line() and all(word in finding.line() for word in words), finding.line()
+
+
+def test_without_a_c_extension_nothing_is_wrong(board: Machine) -> None:
+    for extension, said in ((Found(module=object()), "in use"), (Found(why="not installed"), "cut by NumPy")):
+        finding = found(with_extension(extension)(board), "C extension")
+        assert finding.status == "good" and said in finding.found
 
 
 def test_limits_at_the_edge_and_none_are_enough(board: Machine) -> None:

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from edge_sdk import native
 from edge_sdk.bench_report import Report, Row, read_report, this_machine, write_report
+from edge_sdk.contract import read_bundle
 from edge_sdk.errors import EdgeError
+from edge_sdk.library import find_model
 from edge_sdk.rings import Rings, whole_rows
 from models.layers.filterbanks import FilterbankConfig
 from models.layers.tcn import TCNConfig
 from models.tasnet import TasNet, TasNetConfig
 from quantization.step_graph import step_graph
-from tools.benchmark import claims, estimates, turns
+from tools.benchmark import claims, estimates, host, turns
 from tools.benchmark.contexts import with_contexts
 from tools.benchmark.floor import Matrices
 from tools.benchmark.page import page
@@ -71,6 +74,15 @@ def test_all_take_their_turns_equally_often() -> None:
     times = turns.hot(makers, rounds=2, turns=3)
     assert {name: len(seconds) for name, seconds in times.items()} == dict.fromkeys("abc", 6 * turns.BURST)
     assert {name: calls.count(name) for name in "abc"} == dict.fromkeys("abc", 6 * (turns.BURST + turns.WARM))
+
+
+def test_the_host_is_what_a_block_takes_beside_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "installed", native.Found)  # where there is no extension it is not timed
+    rows = list(host.rows(read_bundle(find_model("enhance-mono")), "enhance-mono", rounds=1, turns=1))
+    assert [(row.variant, row.measure) for row in rows] == [
+        (f"dynamic_int8, {pace}, NumPy", measure) for pace in ("hot", "paced") for measure in ("host", "host share")
+    ]
+    assert all(0 < row.value < (1 if row.measure == "host share" else 1e6) for row in rows)
 
 
 def test_a_claim_is_the_ratio_of_two_rows_of_the_run() -> None:

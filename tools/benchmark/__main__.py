@@ -1,7 +1,7 @@
 """python -m tools.benchmark [--out FILE.json] [--only GROUP ...] [--presets NAME ...]
 
-Groups: core, alternatives, presets, small, scale, models, drift, beams, estimates. One thread of a machine that does
-nothing else; every comparison is within this run. Prints the rows as they come and writes them all at the end.
+Groups: core, alternatives, presets, small, scale, models, host, drift, beams, estimates. One thread of a machine that
+does nothing else; every comparison is within this run. Prints the rows as they come and writes them all at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from edge_sdk.bench_report import Report, Row, this_machine, write_report
 from edge_sdk.errors import EdgeError
 
-SHIPPED = ("enhance-mono", "enhance-hearing-aid")
+SHIPPED = ("enhance-mono", "enhance-hearing-aid", "separate-2spk")
 PAPER = "conv-tasnet-paper"
 SEVERAL_FRAMES = ("conv-tasnet-paper", "conv-tasnet-edge", "enhance-mono", "fasnet-tac-edge", "separate-2spk-edge")
 
@@ -90,6 +90,18 @@ def shipped() -> Iterator[Row]:
         yield from rows(name)
 
 
+def host() -> Iterator[Row]:
+    from edge_sdk.contract import read_bundle
+    from edge_sdk.library import find_model
+    from models.zoo import preset
+    from tools.benchmark.host import rows
+    from tools.benchmark.scale import quantized
+
+    for name in SHIPPED:
+        yield from rows(read_bundle(find_model(name)), name)
+    yield from rows(quantized(preset(PAPER), 8).bundle, f"{PAPER}, 8 frames per step")
+
+
 def estimates(names: Iterable[str]) -> Iterator[Row]:
     from tools.benchmark.estimates import rows
 
@@ -119,6 +131,7 @@ def main() -> int:
         "small": small,
         "scale": scale,
         "models": shipped,
+        "host": host,
         "drift": drift,
         "beams": beams,
         "estimates": lambda: estimates(args.presets),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge_sdk.bench_report import Row
 from tools.benchmark.alternatives import CONTEXTS, MATRICES, ONNX, OURS
+from tools.benchmark.host import EXTENSION
 
 Key = tuple[str, str, str, str]  # group, subject, variant, measure
 
@@ -54,6 +55,16 @@ CLAIMS = (
         "small Conv-TasNet, int8, 8 frames of 2 ms windows: of real time",
         ("small", "conv-tasnet-small", INT8, "real-time factor"),
         0.015,
+    ),
+    Claim(
+        "enhance-mono, int8, paced, C extension: the host's share of a block",
+        ("host", "enhance-mono", f"{INT8}, paced, {EXTENSION}", "host share"),
+        0.25,
+    ),
+    Claim(
+        "paper-size Conv-TasNet, int8, 8 frames, C extension: the host's share of a block",
+        ("host", f"{PAPER}, 8 frames per step", f"{INT8}, hot, {EXTENSION}", "host share"),
+        0.1,
     ),
     Claim(
         "FaSNet-TAC with 4 microphones, int8: of real time",

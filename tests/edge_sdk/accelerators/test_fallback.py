@@ -16,6 +16,12 @@ def noise(separator: Separator) -> np.ndarray:
     return 0.1 * np.random.default_rng(0).standard_normal((separator.mics, samples)).astype(np.float32)
 
 
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What this package said; those that export models have warnings of their own."""
+    return [record for record in caplog.records if record.name.startswith("edge_sdk")]
+
+
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("name", ["carry", "array"])
 def test_the_stream_goes_on_as_if_nothing_had_happened(
     name: str, request: pytest.FixtureRequest, delegate: Delegate, caplog: pytest.LogCaptureFixture
@@ -30,7 +36,7 @@ def test_the_stream_goes_on_as_if_nothing_had_happened(
         second = [separator.process(block) for block in blocks[8:]]
     assert separator.interpreter.accelerator == CPU
     assert "the chip is too hot" in separator.interpreter.failure
-    assert [record.message.split(" (")[0] for record in caplog.records] == [
+    assert [record.message.split(" (")[0] for record in ours(caplog)] == [
         "delegate libtest_delegate.so: failed in a step"
     ]
     alone = Separator(bundle)
@@ -55,6 +61,6 @@ def test_a_delegate_that_refuses_leaves_the_cpu(
     separator = Separator(tiny, accelerator=accelerator)
     assert separator.interpreter.accelerator == CPU
     assert separator.interpreter.failure
-    assert len(caplog.records) == 1
+    assert len(ours(caplog)) == 1
     x = noise(separator)
     np.testing.assert_array_equal(separator.process(x), Separator(tiny).process(x))
