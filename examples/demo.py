@@ -1,4 +1,4 @@
-"""Hear a shipped model: mix real speech with real noise, stream it block by block, write wavs and one page.
+"""Hear the shipped models: mix real speech with noise and speech, stream it block by block, write wavs and one page.
 
     make demo
     python examples/demo.py --out demo-out [--paced]
@@ -21,7 +21,11 @@ from demo_page import page
 from demo_report import HEARD, TWINS, Result, Run, facts, headline, quality_table, section, speed_table, wav_path
 
 from edge_sdk import EdgeError, Separator
+from edge_sdk.audio.arrays import load_array
 from edge_sdk.audio.wav import write_wav
+from edge_sdk.beamforming.named import beamformer
+from edge_sdk.beamforming.neural import NeuralBeamformer
+from edge_sdk.beamforming.postfilter import PostFilterConfig
 from edge_sdk.contract import write_file
 
 WARM_UP = 50  # blocks before anything counts, as in edge-sdk bench
@@ -49,8 +53,8 @@ def run_demo(out: Path, paced: bool) -> None:
     made = mixtures()
     for mixture in made:  # before the work: a folder that cannot be written shows at once
         write_wav(wav_path(out, mixture, HEARD), mixture.heard[:1], RATE_HZ)
-    models = {m.model: [Run(kind, open_warm(m.model + end)) for kind, end in TWINS.items()] for m in made}
-    results = [separated(mixture, models[mixture.model], paced) for mixture in made]
+    models = {m.way: [open_warm(kind, m.model + end, m.array) for kind, end in TWINS.items()] for m in made}
+    results = [separated(mixture, models[mixture.way], paced) for mixture in made]
     sections = [section(out, result) for result in results]
     tables = [quality_table(results), *(speed_table(name, family) for name, family in models.items())]
     about = facts(models, paced)
@@ -87,12 +91,16 @@ def matched(outputs: Samples, voices: dict[str, Samples]) -> dict[str, Samples]:
     return {voice: outputs[k] for k, voice in zip(best, voices, strict=True)}
 
 
-def open_warm(model: str) -> Separator:
+def open_warm(kind: str, model: str, array: str) -> Run:
+    """A model that has run for a while; with an array, it steers a beam of that."""
     separator = Separator.open(model)
+    stream: Separator | NeuralBeamformer = separator
+    if array:
+        stream = beamformer(separator, RATE_HZ, load_array(array), "mwf", postfilter=PostFilterConfig())
     for _ in range(WARM_UP):
-        separator.process(np.zeros((separator.mics, separator.block), np.float32))
-    separator.reset()
-    return separator
+        stream.process(np.zeros((stream.mics, separator.block), np.float32))
+    stream.reset()
+    return Run(kind, separator, stream)
 
 
 def blocks(x: Samples, size: int) -> Iterator[Samples]:
@@ -103,19 +111,19 @@ def blocks(x: Samples, size: int) -> Iterator[Samples]:
 
 def stream(run: Run, heard: Samples, paced: bool) -> Samples:
     """The outputs `[sources, n]` for a mixture `[mics, n]`, aligned with it; every block's time goes into `run`."""
-    separator, parts = run.separator, []
-    separator.reset()
+    size, parts = run.separator.block, []
+    run.stream.reset()
     due = time.perf_counter()
-    for block in blocks(heard, separator.block):
+    for block in blocks(heard, size):
         if paced:
-            due += separator.block / RATE_HZ
+            due += size / RATE_HZ
             time.sleep(max(0.0, due - time.perf_counter()))
         begin = time.perf_counter()
-        parts.append(separator.process(block))
+        parts.append(run.stream.process(block))
         run.times_s.append(time.perf_counter() - begin)
-    parts.append(separator.flush())
+    parts.append(run.stream.flush())
     run.audio_s += heard.shape[1] / RATE_HZ
-    return np.concatenate(parts, axis=1)[:, separator.delay :]
+    return np.concatenate(parts, axis=1)[:, run.stream.delay :]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ CREDITS = (
 class Mixture:
     """What the microphones hear, `[mics, n]`, and each voice as it should come out, `[n]`, by who it is.
 
-    model: the shipped int8 model for it; its float32 twin is `MODEL-float32`.
+    model: the shipped int8 model for it; its float32 twin is `MODEL-float32`. array: whose microphones these are, where
+    the model steers a beam of them.
     """
 
     file: str
@@ -35,6 +36,12 @@ class Mixture:
     model: str
     heard: Samples
     voices: dict[str, Samples]
+    array: str = ""
+
+    @property
+    def way(self) -> str:
+        """What separates it, for people."""
+        return f"{self.model} with a beam of {len(self.heard)} microphones" if self.array else self.model
 
 
 def mixtures() -> list[Mixture]:
@@ -43,6 +50,7 @@ def mixtures() -> list[Mixture]:
         in_noise("woman-cafe", "A woman in a café", "speech-woman.flac", "noise-cafe.flac", 5.0, seed=1),
         in_noise("man-rain", "A man in the rain", "speech-man.flac", "noise-rain.flac", 0.0, seed=2),
         two_talkers(),
+        in_a_room(),
     ]
 
 
@@ -65,6 +73,14 @@ def two_talkers() -> Mixture:
     woman, man = (voice[:samples] * (10 ** (LEVEL_DB / 20) / rms(voice[:samples])) for voice in voices)
     title, about = "A woman and a man at once", "Equally loud, at one microphone"
     return Mixture("two-talkers", title, about, "separate-2spk", (woman + man)[None], {"woman": woman, "man": man})
+
+
+def in_a_room() -> Mixture:
+    """The same two at a table array in a room; wanted is each at the first microphone, without late reverberation."""
+    heard, _ = read_wav(AUDIO / "two-talkers-4mic.flac", RATE_HZ, mics=4)
+    voices = {who: read_wav(AUDIO / f"two-talkers-{who}.flac", RATE_HZ, mics=1)[0][0] for who in ("woman", "man")}
+    title, about = "The same two in a room", "A room that rings for 0.25 s, heard by four microphones in a circle"
+    return Mixture("room", title, about, "separate-2spk", heard, voices, "respeaker-4mic")
 
 
 def rms(x: Samples) -> np.float32:

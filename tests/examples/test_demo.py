@@ -18,15 +18,17 @@ from tests.pages import Page, check_inside, check_shown
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOISY = ("woman-cafe", "man-rain")
-TALKERS = ("woman", "man")
+TALKERS, OF_TALKERS = ("woman", "man"), ("two-talkers", "room")
 # The signals of every mixture as the page shows them; each is a file too.
 SIGNALS = {
     **dict.fromkeys(NOISY, ("noisy", "int8", "float32", "clean")),
-    "two-talkers": ("noisy", *(f"{who}-{kind}" for kind in ("int8", "float32", "clean") for who in TALKERS)),
+    **dict.fromkeys(
+        OF_TALKERS, ("noisy", *(f"{who}-{kind}" for kind in ("int8", "float32", "clean") for who in TALKERS))
+    ),
 }
 FILES = [f"{mixture}-{signal}.wav" for mixture, signals in SIGNALS.items() for signal in signals]
 # Each row of the table: mixture, and what comes before the kind of signal in the name of a file.
-VOICES = [*((mixture, "") for mixture in NOISY), *(("two-talkers", f"{who}-") for who in TALKERS)]
+VOICES = [*((mixture, "") for mixture in NOISY), *((mixture, f"{who}-") for mixture in OF_TALKERS for who in TALKERS)]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def test_two_talkers_are_the_whole_mixture_and_equally_loud(demo):
 def test_page_shows_the_figures_that_were_printed(demo):
     lines = [re.split(r" {2,}", line.strip()) for line in demo.printed.splitlines()]
     tables = Page.of(demo.html).tables
-    assert [len(table) for table in tables] == [1 + len(VOICES), 7, 7]
+    assert [len(table) for table in tables] == [1 + len(VOICES), 7, 7, 7]
     for row in [row for table in tables for row in table]:
         assert row in lines
 
@@ -107,7 +109,7 @@ def test_page_is_well_formed_and_accessible(demo):
 
 def test_page_carries_everything_inside_and_loads_nothing(demo):
     check_inside(demo.html)
-    assert len(demo.html) < 9e6
+    assert len(demo.html) < 5e5 * len(FILES)
     for player, name in zip(Page.of(demo.html).attributes("audio"), FILES, strict=True):
         sound = base64.b64decode(player["src"].removeprefix("data:audio/wav;base64,"), validate=True)
         assert sound == (demo.out / name).read_bytes()
@@ -154,6 +156,17 @@ def test_wav_example_writes_every_talker(demo, tmp_path):
     for who in TALKERS:
         shown = read(demo, "two-talkers", f"{who}-int8")
         assert min(np.sqrt(np.mean((output - shown) ** 2)) for output in outputs) < 1e-3
+
+
+def test_array_example_gives_what_the_demo_streamed(demo, tmp_path):
+    done = run_example("array_to_two_talkers.py", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    outputs = [soundfile.read(tmp_path / f"talker-{number}.wav")[0] for number in (1, 2)]
+    for who in TALKERS:
+        shown = read(demo, "room", f"{who}-int8")
+        assert min(np.sqrt(np.mean((output - shown) ** 2)) for output in outputs) < 1e-4  # 16 bits written
+    done = run_example("array_to_two_talkers.py", str(demo.out / "man-rain-noisy.wav"))
+    assert done.returncode == 1 and "expected 4 channels at 16000 Hz" in done.stderr
 
 
 def test_stream_example_gives_the_same_samples_late_by_the_delay(demo, tmp_path):
