@@ -53,7 +53,7 @@ class Result:
 def quality_table(results: list[Result]) -> Table:
     header = ("SI-SDR, dB", "in", "float32 out", "int8 out", "int8 gain")
     rows = [
-        (label(result.mixture, voice), *(f"{score[n]:.1f}" for n in ("in", "float32", "int8")), signed(gain))
+        (label(result.mixture, voice), *(tenths(score[n]) for n in ("in", "float32", "int8")), signed(gain))
         for result in results
         for (voice, score), gain in zip(result.scores.items(), result.gains, strict=True)
     ]
@@ -80,6 +80,11 @@ def speed_table(way: str, runs: list[Run]) -> Table:
     names = ("model size, MB", "algorithmic latency, ms", "block, ms", *times)
     rows = tuple(zip(("weights", *names), *columns, strict=True))
     return Table(f"How fast is {way}, on this machine", rows[0], rows[1:])
+
+
+def tenths(value: float) -> str:
+    """With one decimal, and never -0.0."""
+    return f"{round(value, 1) + 0.0:.1f}"
 
 
 def signed(gain: float) -> str:
@@ -141,7 +146,7 @@ def clip(
     """A signal `[n]`, written to its file, for the page."""
     path = wav_path(out, mixture, name)
     write_wav(path, samples[None], RATE_HZ)
-    score = "" if score_db is None else f"SI-SDR {score_db:.1f} dB"
+    score = "" if score_db is None else f"SI-SDR {tenths(score_db)} dB"
     return Clip(title, what, score, samples, path.read_bytes(), accent)
 
 
