@@ -1,11 +1,9 @@
-"""What makes a processor faster at training: pages kept, and numbers too small to matter taken for zero."""
+"""What makes a processor faster at training: memory that was freed is kept."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
-
-import torch
 
 # malloc.h of glibc, and what makes it keep every page it once had.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
@@ -18,7 +16,6 @@ def prepare_processor() -> None:
     By default glibc gives every large tensor back to the kernel, which clears its pages again for the next one: an
     eighth to a third of the time of a step.
     """
-    torch.set_flush_denormal(True)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         for parameter, value in KEEP.items():

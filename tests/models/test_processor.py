@@ -12,20 +12,18 @@ from models.training.processor import prepare_processor
 
 if sys.argv[1] == "prepared":
     prepare_processor()
-for round in range(6):  # 40 MB each, as the spectra of a batch
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(40):  # 40 MB each, as the spectra of a batch
     torch.ones(10_000_000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(float(torch.full((), 1e-40) * 1.0))
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other allocators")
-def test_pages_are_kept_and_the_smallest_numbers_are_zero() -> None:
+def test_pages_of_freed_tensors_are_not_asked_for_again() -> None:
+    """Not at once: an aligned block that was freed is first merged with its neighbours."""
     found = {}
     for how in ("default", "prepared"):
         done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True)
-        faults, smallest = done.stdout.split()
-        found[how] = int(faults), float(smallest)
-    assert found["default"][0] > 20 and found["default"][1] > 0
-    assert found["prepared"][0] < found["default"][0] / 10 and found["prepared"][1] == 0
+        found[how] = int(done.stdout)
+    assert found["default"] > 40 * 20 and found["prepared"] < found["default"] / 3
