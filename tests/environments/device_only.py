@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(sysconfig.get_path("purelib"))
 EDGE_SDK = Path(sysconfig.get_path("scripts")) / "edge-sdk"
 
-SITE_LIMIT_MB = 200
+SITE_LIMIT_MB = 200  # without the shipped models, whose sizes are those of their cards (tests/test_shipped.py)
 IMPORT_LIMIT_S = 0.2
 MODEL = "enhance-mono"
+BEAM = ("--model", "separate-2spk", "--array", "respeaker-4mic", "--beam", "mwf")  # for recordings of an array
 # The best of several, so that a busy machine and a cold disk cache do not count.
 IMPORT_RUNS = 9
 
@@ -43,9 +44,12 @@ def installed_requirements_agree() -> None:
 
 
 def site_packages_are_small() -> None:
-    size_mb = int(run(["du", "-s", "-B1", str(SITE)]).split()[0]) / 1e6
-    assert size_mb < SITE_LIMIT_MB, f"{SITE} takes {size_mb:.0f} MB, expected under {SITE_LIMIT_MB} MB"
-    note(f"{size_mb:.0f} MB")
+    whole_mb, models_mb = (
+        int(run(["du", "-s", "-B1", str(folder)]).split()[0]) / 1e6 for folder in (SITE, SITE / "edge_sdk/shipped")
+    )
+    size_mb = whole_mb - models_mb
+    assert size_mb < SITE_LIMIT_MB, f"{SITE} takes {size_mb:.0f} MB besides models, expected under {SITE_LIMIT_MB} MB"
+    note(f"{size_mb:.0f} MB, and {models_mb:.0f} MB of models")
 
 
 def import_is_quick() -> None:
@@ -87,8 +91,9 @@ def shipped_model_separates_real_audio() -> None:
     recordings = sorted((ROOT / "examples" / "audio").glob("*.flac"))
     assert recordings, f"no .flac in {ROOT / 'examples' / 'audio'}"
     for recording in recordings:
+        how = ("--model", MODEL) if soundfile.info(recording).channels == 1 else BEAM
         with tempfile.TemporaryDirectory() as out:
-            printed = run([str(EDGE_SDK), "separate", "--model", MODEL, str(recording), "--out", out, "--json"])
+            printed = run([str(EDGE_SDK), "separate", *how, str(recording), "--out", out, "--json"])
             json.loads(printed)
             written = sorted(Path(out).rglob("*.wav"))
             assert written, f"{recording.name}: edge-sdk separate wrote no .wav"
