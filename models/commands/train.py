@@ -33,9 +33,9 @@ def register(commands: Any) -> None:
 def run_train(args: argparse.Namespace) -> int:
     from models.runs import train
     from models.training.fabric import Hardware, is_main_process
-    from models.training.processor import prepare_processor
+    from models.training.memory import keep_freed_memory
 
-    prepare_processor()
+    keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.getLogger().level)  # it would always tell of its processes
     hardware = Hardware(args.device, args.devices, args.nodes, args.strategy)
     folder, entry = train(

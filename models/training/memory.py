@@ -1,4 +1,4 @@
-"""What makes a processor faster at training: memory that was freed is kept."""
+"""Memory that was freed stays with the process, which makes training on a CPU faster."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 KEEP = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 2**28, M_ARENA_MAX: 1}
 
 
-def prepare_processor() -> None:
-    """Set up this process for training on its processor; for its whole life.
+def keep_freed_memory() -> None:
+    """Have glibc keep what this process frees, for its whole life.
 
-    By default glibc gives every large tensor back to the kernel, which clears its pages again for the next one: an
-    eighth to a third of the time of a step.
+    By default it gives every large tensor back to the kernel, which clears the same pages again for the next one.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
