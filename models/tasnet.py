@@ -15,6 +15,7 @@ from torch import Tensor
 from models.framing import Frames, OverlapAdd
 from models.layers.filterbanks import Filterbank, FilterbankConfig, compressed_magnitudes
 from models.layers.gammatone import gammatone_rows
+from models.layers.narrow_band import NarrowBand, NarrowBandConfig
 from models.layers.separators import SeparatorConfig, future_parts, make_separator
 from models.layers.tcn import TCNConfig
 from models.multichannel import SpatialConfig, SpatialFeatures
@@ -32,6 +33,7 @@ class TasNetConfig:
     that is `linear`; `complex` takes them as real and imaginary parts, shows the separator compressed magnitudes, and
     rotates.
     spatial: for several microphones; without it the network has one.
+    narrow_band: complex masks are made of each bin's own features too, by a network that all bins share.
     """
 
     sources: int = 2
@@ -40,6 +42,7 @@ class TasNetConfig:
     filterbank: FilterbankConfig = field(default_factory=FilterbankConfig)
     separator: SeparatorConfig = field(default_factory=TCNConfig)
     spatial: SpatialConfig | None = None
+    narrow_band: NarrowBandConfig | None = None
 
     def __post_init__(self) -> None:
         if self.mask not in MASKS:
@@ -50,6 +53,8 @@ class TasNetConfig:
             raise ValueError(
                 f"activation {self.filterbank.activation!r} with mask 'complex', which has none: leave it out"
             )
+        if self.narrow_band is not None and self.mask != "complex":
+            raise ValueError(f"narrow_band with mask {self.mask!r}: expected 'complex', whose coefficients are bins")
         if self.sources < 1 or self.sample_rate < 1:
             raise ValueError(f"{self.sources} sources at {self.sample_rate} Hz: expected positive numbers")
         if self.filterbank.start == "gammatone":
@@ -86,7 +91,13 @@ class TasNet(Network):
         self.frames = Frames(bank.frame, bank.hop)
         self.filterbank = Filterbank(bank, config.sample_rate)
         self.spatial = SpatialFeatures(spatial, bank.filters, is_complex) if spatial else None
-        self.separator = make_separator(config.separator, inputs, outputs, config.sources, quiet_start=is_complex)
+        if config.narrow_band is not None:
+            bins, context = config.levels, config.narrow_band.context
+            self.separator = make_separator(config.separator, inputs, bins * context)
+            self.narrow_band = NarrowBand(config.narrow_band, bins, inputs // bins, outputs // bins)
+        else:
+            self.separator = make_separator(config.separator, inputs, outputs, config.sources, quiet_start=is_complex)
+            self.narrow_band = None
         self.overlap_add = OverlapAdd(bank.window, bank.hop)
 
     @property
@@ -149,11 +160,13 @@ class TasNet(Network):
         return self.filterbank.decode(self.apply_mask(reference[:, :, None], masks)), state
 
     def masks(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """What the separator says of features `[B, T, F]`, for each source: `[B, T, S, N]`."""
+        """What is said of features `[B, T, F]` for each source: `[B, T, S, N]`."""
         if self.future:  # everything at once
             masks = self.separator(features)
         else:
             masks, state = self.separator.step(features, state)
+        if self.narrow_band is not None:
+            masks = self.narrow_band(masks, features)
         return masks.unflatten(-1, (self.config.sources, -1)), state
 
     def masked(self, coefficients: Tensor) -> Tensor:

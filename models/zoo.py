@@ -9,6 +9,7 @@ from models.fasnet import FaSNet, FaSNetConfig, FaSNetTAC, FaSNetTACConfig
 from models.layers.dual_path import DualPathConfig
 from models.layers.filter_and_sum import FilterAndSumConfig
 from models.layers.filterbanks import FilterbankConfig
+from models.layers.narrow_band import NarrowBandConfig
 from models.layers.recurrent import StackedLSTMConfig
 from models.layers.skim import SkiMConfig
 from models.layers.tcn import TCNConfig
@@ -48,13 +49,15 @@ PRESETS: dict[str, NetworkConfig] = {
         filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
         separator=TCNConfig(bottleneck=160, hidden=320, skip=0, blocks=6, repeats=3),
     ),
-    # Two talkers at four microphones, as on a ReSpeaker 4-mic array: the same frames, a filter per microphone and bin.
+    # Two talkers at four microphones, as on a ReSpeaker 4-mic array: the same frames, a filter per microphone and
+    # bin, made by a network that all bins share.
     "array4-2spk-edge": TasNetConfig(
         sources=2,
         mask="complex",
         filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
         separator=TCNConfig(bottleneck=128, hidden=320, skip=0, blocks=7, repeats=2),
         spatial=SpatialConfig(mics=4, combine="filter-and-sum"),
+        narrow_band=NarrowBandConfig(),
     ),
     # The same at six microphones.
     "array6-2spk-edge": TasNetConfig(
@@ -63,6 +66,7 @@ PRESETS: dict[str, NetworkConfig] = {
         filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
         separator=TCNConfig(bottleneck=128, hidden=256, skip=0, blocks=7, repeats=2),
         spatial=SpatialConfig(mics=6, combine="filter-and-sum"),
+        narrow_band=NarrowBandConfig(),
     ),
     # Two talkers at up to eight microphones, one set of weights for any number: filters of 16 ms at 9 ms of latency.
     "fasnet-tac-edge": FaSNetTACConfig(

@@ -18,7 +18,7 @@ from quantization.step_graph.graph import StepGraph
 from quantization.step_graph.parts import Depthwise, FinePointwise, Pointwise
 
 POINTWISE, DEPTHWISE = "CONV_2D", "DEPTHWISE_CONV_2D"
-FEATURES, SAMPLES, FINE = "_separator/", "_(encoder|decoder);", r"\.FinePointwise_\w+;"
+FEATURES, SAMPLES, FINE = "_(separator|narrow_band)/", "_(encoder|decoder);", r"\.FinePointwise_\w+;"
 SUFFIX = ".weight"
 
 

@@ -72,6 +72,8 @@ def filter_dimension(network: Network) -> Dimension:
     config = network.config
     if config.spatial is not None:
         raise ValueError("filters of a network of several microphones cannot be pruned: leave the ratio of filters 0")
+    if config.narrow_band is not None:
+        raise ValueError("bins that share a network cannot be pruned: leave the ratio of filters 0")
     if config.filterbank.start == "gammatone":
         raise ValueError("gammatone filters are computed from their number: leave the ratio of filters 0")
     parts = 2 if config.mask == "complex" else 1

@@ -18,7 +18,7 @@ class StepGraph(nn.Module):
     `sources_out`, `[sources, T, window]`, and the memory that comes out. `delays` and `carries` describe that memory,
     `inputs` holds one zero tensor per argument. With `filter_and_sum` there are more of them and filters come out, as
     the manifest says. Layers on samples are attributes named `encoder` and `decoder`, what is between them is
-    `separator`: recipes of quantization go by these names.
+    `separator` or `narrow_band`: recipes of quantization go by these names.
     """
 
     output = "sources_out"

@@ -7,6 +7,7 @@ from torch import Tensor
 from models.tasnet import TasNet
 from quantization.step_graph.form import Memory
 from quantization.step_graph.graph import StepGraph, layer_macs
+from quantization.step_graph.narrow_band import NarrowBandStep
 from quantization.step_graph.parts import FinePointwise, Pointwise, complex_product, compressed_magnitudes, join, part
 from quantization.step_graph.separators import separator_step
 from quantization.step_graph.spatial import SpatialStep
@@ -25,6 +26,8 @@ class TasNetStep(StepGraph):
         self.gate_encoder = Pointwise(gate.weight, None) if gate is not None else None
         self.spatial = SpatialStep(network.spatial) if network.spatial is not None else None
         self.separator = separator_step(network.separator, frames_per_step)
+        narrow_band = network.narrow_band
+        self.narrow_band = NarrowBandStep(narrow_band, frames_per_step) if narrow_band is not None else None
         # The inverse of gammatone filters is made of large numbers that nearly cancel.
         cancels = network.config.filterbank.start == "gammatone"
         self.decoder = (FinePointwise if cancels else Pointwise)(network.filterbank.decoder.weight, None)
@@ -39,6 +42,8 @@ class TasNetStep(StepGraph):
         if self.spatial is not None:
             features = self.spatial(features, coefficients)
         masks, after = self.separator(features, memory)
+        if self.narrow_band is not None:
+            masks = self.narrow_band(masks, features)
         masked = [self.masked(reference, coefficients, part(masks, s, self.sources)) for s in range(self.sources)]
         return {"sources_out": self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1), **after}
 

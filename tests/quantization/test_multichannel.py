@@ -6,6 +6,7 @@ import torch
 
 from edge_sdk import Separator
 from edge_sdk.errors import ParityError
+from models.layers.narrow_band import NarrowBandConfig
 from models.multichannel import SpatialConfig
 from models.tasnet import TasNet
 from quantization.artifact import Artifact
@@ -22,7 +23,7 @@ SPATIAL = SpatialConfig(4, 2, ("ipd", "icd"), combine="filter-and-sum")
 @pytest.fixture(scope="module")
 def array() -> TasNet:
     """All that there is for several microphones, in one network."""
-    return network(mask="complex", skip=0, spatial=SPATIAL)
+    return network(mask="complex", skip=0, spatial=SPATIAL, narrow_band=NarrowBandConfig(3, 5))
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +53,11 @@ def test_the_manifest_counts_every_microphone(array: TasNet, model: Artifact) ->
     m, weights = model.manifest, dict(array.named_parameters())
     encoder, decoder = (weights.pop(f"filterbank.{name}.weight").numel() for name in ("encoder", "decoder"))
     kernel = 2 * weights.pop("spatial.kernel").numel()  # four products for two numbers
+    shared = sum(weights.pop(f"narrow_band.{name}.weight").numel() for name in ("hidden", "output"))
     layers = sum(p.numel() for p in weights.values() if p.ndim == 2)
     assert m.mics == 4
-    assert m.macs == (4 * encoder + kernel + layers + 2 * decoder) * m.sample_rate // m.hop
+    bins = array.config.levels
+    assert m.macs == (4 * encoder + kernel + layers + bins * shared + 2 * decoder) * m.sample_rate // m.hop
 
 
 def test_int8_passes_its_gate_and_stays_in_one_partition(array: TasNet, model: Artifact) -> None:
@@ -63,12 +66,11 @@ def test_int8_passes_its_gate_and_stays_in_one_partition(array: TasNet, model: A
     assert delegation(quantized.model).partitions == 1
 
 
-def test_phases_do_not_survive_an_encoder_of_eight_bits(
-    array: TasNet, model: Artifact, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_phases_do_not_survive_an_encoder_of_eight_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = network(mask="complex", skip=0, spatial=SPATIAL)
     monkeypatch.setattr("quantization.layers.FINE", "_nowhere/")
     with pytest.raises(ParityError):
-        check(array, quantize(model, "dynamic_int8", "array-int8"))
+        check(plain, quantize(export(plain, "plain", FRAMES), "dynamic_int8", "plain-int8"))
 
 
 def test_the_mixture_of_the_gate_differs_at_every_microphone() -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from models.layers.narrow_band import NarrowBandConfig
 from models.multichannel import SpatialConfig
 from models.streaming import Streaming
 from quantization.step_graph import step_graph
@@ -25,22 +26,28 @@ def test_a_separators_form_is_the_separator(norm: str, frames: int) -> None:
     torch.testing.assert_close(run_form(separator_step(separator, frames), x, frames), whole, rtol=0, atol=FLOAT32)
 
 
+PAIRS = ((0, 2), (1, 3), (3, 2), (2, 3), (0, 1))
+SUM = SpatialConfig(6, 5, ("ipd", "icd"), combine="filter-and-sum")
+NARROW = NarrowBandConfig(context=3, hidden=5)
 NETWORKS = {
-    "relu": ("cumulative", "relu", None),
-    "sigmoid": ("frame", "sigmoid", None),
-    "complex": ("batch", "complex", None),
-    "2 mics, learned encoder": ("frame", "relu", SpatialConfig(2, 1, ("icd",))),
-    "4 mics": ("frame", "complex", SpatialConfig(4, 2)),
-    "4 mics, own pairs": ("cumulative", "complex", SpatialConfig(4, pairs=((0, 2), (1, 3), (3, 2), (2, 3), (0, 1)))),
-    "6 mics, filter and sum": ("frame", "complex", SpatialConfig(6, 5, ("ipd", "icd"), combine="filter-and-sum")),
+    "relu": ("cumulative", "relu", None, None),
+    "sigmoid": ("frame", "sigmoid", None, None),
+    "complex": ("batch", "complex", None, None),
+    "complex, narrow band": ("batch", "complex", None, NARROW),
+    "2 mics, learned encoder": ("frame", "relu", SpatialConfig(2, 1, ("icd",)), None),
+    "4 mics": ("frame", "complex", SpatialConfig(4, 2), None),
+    "4 mics, narrow band": ("frame", "complex", SpatialConfig(4, 2), NARROW),
+    "4 mics, own pairs": ("cumulative", "complex", SpatialConfig(4, pairs=PAIRS), None),
+    "6 mics, filter and sum": ("frame", "complex", SUM, None),
+    "6 mics, filter and sum, narrow band": ("frame", "complex", SUM, NARROW),
 }
 
 
 @pytest.mark.parametrize("frames", [1, 4])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_graph_is_its_network(name: str, frames: int) -> None:
-    norm, mask, spatial = NETWORKS[name]
-    net = network(norm, mask, sources=3, spatial=spatial)
+    norm, mask, spatial, narrow_band = NETWORKS[name]
+    net = network(norm, mask, sources=3, spatial=spatial, narrow_band=narrow_band)
     x = 0.1 * torch.randn(net.mics, net.hop * 80)
     with torch.no_grad():
         whole = net(x[None])[0]

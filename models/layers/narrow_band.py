@@ -1,0 +1,52 @@
+"""Masks of every bin by one small network that all bins share.
+
+A separator's last layer turns a hundred numbers a frame into thousands: it can say well what is common to many bins,
+and not what one of them alone is told by its own level and phases. So here the separator gives a few numbers for every
+bin instead, a context, and a network that is the same for all bins makes its masks of these and of the bin's own
+features. That phases show in every bin alike where a sound comes from, and are best read by one network for all bins,
+is the idea of narrow-band methods (Li & Horaud, 2019; Quan & Li, 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.layers.norms import EPS
+
+
+@dataclass(frozen=True)
+class NarrowBandConfig:
+    """How much the separator says of every bin, and the width of the network that all bins share."""
+
+    context: int = 8
+    hidden: int = 64
+
+    def __post_init__(self) -> None:
+        if min(self.context, self.hidden) < 1:
+            raise ValueError(f"{self}: expected positive numbers")
+
+
+class NarrowBand(nn.Module):
+    """From a context `[B, T, bins * context]` and features `[B, T, features * bins]` to `[B, T, outputs * bins]`.
+
+    A feature of all bins comes after the other, and so do outputs; the numbers of a context stand side by side. The
+    last layer starts at zero, so that a mask `1 + y` starts by passing everything.
+    """
+
+    def __init__(self, config: NarrowBandConfig, bins: int, features: int, outputs: int) -> None:
+        super().__init__()
+        self.bins, self.context = bins, config.context
+        self.hidden = nn.Linear(config.context + features, config.hidden)
+        self.prelu = nn.PReLU()
+        self.output = nn.Linear(config.hidden, outputs)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, context: Tensor, features: Tensor) -> Tensor:
+        own = nn.functional.layer_norm(features, features.shape[-1:], eps=EPS)
+        of_bins = own.unflatten(-1, (-1, self.bins)).transpose(-1, -2)
+        rows = torch.cat([context.unflatten(-1, (self.bins, self.context)), of_bins.to(context.dtype)], dim=-1)
+        return self.output(self.prelu(self.hidden(rows))).transpose(-1, -2).flatten(-2)

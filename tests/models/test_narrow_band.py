@@ -1,0 +1,98 @@
+"""Masks by a network that all bins share: it treats every bin alike, and whoever has it streams like any other."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from models.contract import check_latency, verify_contract
+from models.costs import costs
+from models.layers.dual_path import DualPathConfig
+from models.layers.filterbanks import FilterbankConfig
+from models.layers.narrow_band import NarrowBand, NarrowBandConfig
+from models.layers.separators import SeparatorConfig
+from models.layers.tcn import TCNConfig
+from models.multichannel import SpatialConfig
+from models.tasnet import TasNet, TasNetConfig
+from models.zoo import config_from_dict, config_to_dict
+
+STFT = FilterbankConfig(window=16, hop=8, context=16, filters=34, start="stft")
+BLOCKS = TCNConfig(bottleneck=6, hidden=8, skip=4, blocks=3, repeats=1)
+ARRAY = SpatialConfig(4, 2, combine="filter-and-sum")
+NETWORKS: dict[str, tuple[SeparatorConfig, SpatialConfig | None]] = {
+    "one microphone": (BLOCKS, None),
+    "filter and sum": (BLOCKS, ARRAY),
+    "masks on the reference": (BLOCKS, SpatialConfig(3, features=("ipd", "icd"))),
+    "dual path": (DualPathConfig(bottleneck=6, hidden=5, chunk=7, blocks=2), ARRAY),
+}
+
+
+def narrow(name: str, quiet: bool = False) -> TasNet:
+    """A small network; unless `quiet`, no weight is left at zero, so that all of it shows in the output."""
+    torch.manual_seed(1)
+    separator, spatial = NETWORKS[name]
+    shared = NarrowBandConfig(context=3, hidden=5)
+    network = TasNet(
+        TasNetConfig(mask="complex", filterbank=STFT, separator=separator, spatial=spatial, narrow_band=shared)
+    )
+    for parameter in network.parameters():
+        if not quiet and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_fulfil_the_contract_and_have_the_latency_of_their_window(name: str) -> None:
+    network = narrow(name)
+    x = torch.randn(2, network.mics, network.hop * 20)
+    verify_contract(network, x, axis=-1, unit=network.hop)
+    check_latency(network, x[:1])
+    assert network.latency == STFT.window
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_untouched_network_is_a_pure_delay_of_its_reference(name: str) -> None:
+    network = narrow(name, quiet=True)
+    x = torch.randn(1, network.mics, network.hop * 30)
+    y = network(x)
+    for source in range(2):
+        late = y[:, source, network.delay :]
+        torch.testing.assert_close(late, x[:, network.reference, : -network.delay], rtol=0, atol=1e-5)
+
+
+def test_bins_are_treated_alike_and_by_themselves() -> None:
+    bins, context, features, outputs = 7, 3, 2, 4
+    torch.manual_seed(2)
+    layer = NarrowBand(NarrowBandConfig(context, 5), bins, features, outputs)
+    torch.nn.init.normal_(layer.output.weight)
+    said, own = torch.randn(2, 9, bins, context), torch.randn(2, 9, features, bins)
+    order = torch.randperm(bins)
+
+    def masks(said: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        return layer(said.flatten(2), own.flatten(2)).unflatten(-1, (outputs, bins))
+
+    before = masks(said, own)
+    torch.testing.assert_close(masks(said[:, :, order], own[..., order]), before[..., order])
+    said[:, :, 3] += 1
+    changed = (masks(said, own) != before).any(dim=0).any(dim=0).any(dim=0)
+    assert changed.tolist() == [index == 3 for index in range(bins)]
+
+
+def test_every_bin_costs_what_one_costs() -> None:
+    with_it, config = narrow("filter and sum"), narrow("filter and sum").config
+    plain = TasNet(replace(config, narrow_band=None))
+    bins, shared, outputs = 17, NarrowBandConfig(3, 5), 2 * 4 * 2
+    head = bins * ((3 + 1 + 2 * 3) * 5 + 5 * outputs)  # context, level and phases of three pairs to masks
+    last = BLOCKS.skip * bins * (shared.context - outputs)  # of the separator, on fewer numbers
+    frames_per_second = config.sample_rate // STFT.hop
+    assert costs(with_it).macs - costs(plain).macs == (head + last) * frames_per_second
+
+
+def test_the_configuration_survives_plain_data_and_masks_must_be_of_bins() -> None:
+    config = narrow("filter and sum").config
+    assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+    with pytest.raises(ValueError, match="narrow_band with mask 'relu': expected 'complex'"):
+        TasNetConfig(narrow_band=NarrowBandConfig())
+    with pytest.raises(ValueError, match="expected positive numbers"):
+        NarrowBandConfig(context=0)
