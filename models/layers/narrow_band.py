@@ -22,7 +22,7 @@ class NarrowBandConfig:
     """How much the separator says of every bin, and the width of the network that all bins share."""
 
     context: int = 8
-    hidden: int = 64
+    hidden: int = 128
 
     def __post_init__(self) -> None:
         if min(self.context, self.hidden) < 1:
