@@ -3,8 +3,9 @@
     python -m tools.measure_faults MODEL --set recipes/array4-2spk.toml --data DIR [--mixtures N]
 
 The same talkers in the same rooms, with one fault in every mixture: SI-SDR improvement in dB over the set, and how much
-of it the fault takes. Targets are what the channel of the reference microphone carries, as in training. More than
-3 dB lost is marked with `!` and makes the exit code 1.
+of it the fault takes. Targets are what the channel of the reference microphone carries, as in training. Where that one
+is dead, the model hears the array turned, as `edge-sdk run` does it. More than 3 dB lost is marked with `!` and makes
+the exit code 1.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from edge_sdk import Separator
 from edge_sdk.errors import EdgeError
+from edge_sdk.live.stand_in import Order, turning
 from models.data.example import Example
 from models.data.faults import FaultConfig
 from models.data.mixing import Mixtures
@@ -27,7 +30,7 @@ from models.recipe import SetConfig, load_set
 from models.runs import default_cache, load_corpora, load_rooms
 
 MOST_LOST_DB = 3.0
-FAULTS = {"none": FaultConfig(), "one dead": FaultConfig(dead=1.0), "two swapped": FaultConfig(swapped=1.0)}
+FAULTS = {"none": FaultConfig(), "another dead": FaultConfig(dead=1.0), "two swapped": FaultConfig(swapped=1.0)}
 OFF_DB = {"one 6 dB louder": 6.0, "one 6 dB quieter": -6.0}
 
 
@@ -36,6 +39,14 @@ def louder(examples: Iterator[Example], db: float) -> Iterator[Example]:
     for index, example in enumerate(examples):
         mixture = example.mixture.copy()
         mixture[index % len(mixture)] *= np.float32(10 ** (db / 20))
+        yield replace(example, mixture=mixture)
+
+
+def turned(examples: Iterator[Example], order: Order, dead: int) -> Iterator[Example]:
+    """The examples with the microphones in that order, one of them silent."""
+    for example in examples:
+        mixture = example.mixture[list(order)]
+        mixture[order.index(dead)] = 0
         yield replace(example, mixture=mixture)
 
 
@@ -52,12 +63,17 @@ def measure(separator: Separator, chosen: SetConfig, data: Path) -> bool:
         heard = "one microphone" if rooms is None else f"{rooms.mics} microphones"
         raise EdgeError(f"a model of {separator.mics} microphones and a set of {heard}: expected an array, the same")
 
-    def examples(faults: FaultConfig) -> Iterator[Example]:
-        made = Mixtures(*corpora, replace(chosen.mix, faults=faults), rate, chosen.seed, rooms)
+    def examples(faults: FaultConfig = FAULTS["none"], reference: int = rooms.array.reference) -> Iterator[Example]:
+        heard = copy(rooms)
+        heard.array = replace(rooms.array, reference=reference)
+        made = Mixtures(*corpora, replace(chosen.mix, faults=faults), rate, chosen.seed, heard)
         return (made.example(index) for index in range(chosen.count))
 
+    dead, (_, *ways) = rooms.array.reference, turning(rooms.array)
     rows = {name: examples(faults) for name, faults in FAULTS.items()}
-    rows |= {name: louder(examples(FAULTS["none"]), db) for name, db in OFF_DB.items()}
+    if ways:
+        rows["the reference dead"] = turned(examples(reference=ways[0][dead]), ways[0], dead)
+    rows |= {name: louder(examples(), db) for name, db in OFF_DB.items()}
     print(f"{'fault':20s}{'dB':>8s}{'lost':>8s}")
     whole, enough = 0.0, True
     for name, made in rows.items():

@@ -1,51 +1,110 @@
-"""Another microphone in the place of the reference, while that is broken."""
+"""Other microphones in the place of broken ones.
+
+Where one microphone alone is listened to, another takes its place. A network of an array knows places: to it the array
+is turned or mirrored, which leaves all its distances as they are, until a good microphone is where the reference was;
+and what broken ones deliver is silence, as in its training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_sdk.audio.arrays import MicArray
 from edge_sdk.audio.microphones import MicrophoneMonitor
 from edge_sdk.live.gaps import half_cosine
 from edge_sdk.live.metrics import Metrics
 
 Samples = NDArray[np.float32]
+Order = tuple[int, ...]  # the microphone that is heard in each row
 FADE_S = 0.01
+ALIKE_M = 1e-3  # arrays are built to less
 
 
 class StandIn:
     """Watches the microphones, says in `metrics.mic_faults` what is wrong with each, and while something is wrong with
-    the first of `order` puts the samples of the next good one in its place. order: microphones, the reference first and
-    the others as they may stand in for it; the reference alone where nothing may."""
+    the one in row `reference` uses the first of `orders` that puts a good one there.
 
-    def __init__(self, metrics: Metrics, order: Sequence[int]) -> None:
+    orders: the usual one first. mute: faulty microphones are silent, as long as half of all are good.
+    """
+
+    def __init__(self, metrics: Metrics, orders: Sequence[Order], reference: int = 0, mute: bool = False) -> None:
         self._monitor = MicrophoneMonitor(metrics.mics, metrics.rate_hz)
-        self._metrics, self._order = metrics, tuple(order)
+        self._metrics, self._reference, self._mute = metrics, reference, mute
         self._fade = half_cosine(round(FADE_S * metrics.rate_hz))
-        self._from = self._to = self._order[0]
+        self._orders, self._everyone = tuple(orders), np.ones((metrics.mics, 1), np.float32)
+        self._usual = self._from = self._to = (np.array(self._orders[0]), self._everyone)
         self._faded = len(self._fade)
 
     def watch(self, x: Samples) -> None:
         """Take samples of the microphones, `[mics, n]`, as they were captured, without silence for lost ones."""
         if self._monitor.observe(x):
             self._metrics.mic_faults = self._monitor.faults
-            good = self._monitor.good
-            chosen = next((m for m in self._order if good[m]), self._order[0])
-            if chosen != self._to:
-                self._from, self._to, self._faded = self._to, chosen, 0
+            self._from, self._to, self._faded = self._to, self._chosen(self._monitor.good), 0
 
     def replace(self, x: Samples) -> None:
-        """Write the samples to listen to into the row of the reference."""
-        reference = self._order[0]
-        if self._faded == len(self._fade):
-            if self._to != reference:
-                x[reference] = x[self._to]
-            return
+        """Write what is to be listened to into the rows."""
         fade = self._fade[self._faded : self._faded + x.shape[1]]
-        changing = x[:, : len(fade)]
-        faded = changing[self._from] + fade * (changing[self._to] - changing[self._from])
-        x[reference, len(fade) :] = x[self._to, len(fade) :]
-        x[reference, : len(fade)] = faded
-        self._faded += len(fade)
+        if self._to is self._usual and not len(fade):
+            return
+        after = heard(x, *self._to)
+        if len(fade):
+            before = heard(x[:, : len(fade)], *self._from)
+            after[:, : len(fade)] = before + fade * (after[:, : len(fade)] - before)
+            self._faded += len(fade)
+        x[...] = after
+
+    def _chosen(self, good: Sequence[bool]) -> tuple[NDArray[np.int64], Samples]:
+        """Which microphone is heard in each row, and how loud."""
+        index = next((i for i, order in enumerate(self._orders) if good[order[self._reference]]), 0)
+        mute = self._mute and not all(good) and 2 * sum(good) >= len(good)
+        if not index and not mute:
+            return self._usual
+        order = np.array(self._orders[index])
+        return order, np.array(good, np.float32)[order, None] if mute else self._everyone
+
+
+def heard(x: Samples, order: NDArray[np.int64], gains: Samples) -> Samples:
+    """The microphones in that order, each so loud."""
+    return gains * x[order]
+
+
+def replacing(array: MicArray) -> list[Order]:
+    """The array as it is, and with each other microphone in the place of the reference, the nearest first."""
+    usual, reference = tuple(range(array.mics)), array.reference
+    swapped = ((*usual[:reference], mic, *usual[reference + 1 :]) for mic in by_distance(array))
+    return [usual, *swapped]
+
+
+def turning(array: MicArray) -> list[Order]:
+    """The array as it is, and turned or mirrored so that another microphone is where the reference was, the nearest
+    first, as far as its shape allows."""
+    turned = (next(congruent(array, mic), None) for mic in by_distance(array))
+    return [tuple(range(array.mics)), *(order for order in turned if order is not None)]
+
+
+def by_distance(array: MicArray) -> list[int]:
+    """All microphones but the reference, the nearest to it first."""
+    places, reference = array.positions_m, array.reference
+    others = (mic for mic in range(array.mics) if mic != reference)
+    return sorted(others, key=lambda mic: math.dist(places[mic], places[reference]))
+
+
+def congruent(array: MicArray, first: int) -> Iterator[Order]:
+    """Every order of the microphones with all distances as they were and `first` in the place of the reference."""
+    places, rows = np.array(array.positions_m), [array.reference, *by_distance(array)]
+    apart_m = np.linalg.norm(places[:, None] - places, axis=-1)
+
+    def completed(chosen: list[int]) -> Iterator[Order]:
+        if len(chosen) == len(rows):
+            yield tuple(mic for _, mic in sorted(zip(rows, chosen, strict=True)))
+            return
+        wanted = apart_m[rows[len(chosen)], rows[: len(chosen)]]
+        for mic in range(array.mics):
+            if mic not in chosen and np.allclose(apart_m[mic, chosen], wanted, rtol=0, atol=ALIKE_M):
+                yield from completed([*chosen, mic])
+
+    return completed([first])

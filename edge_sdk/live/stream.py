@@ -36,7 +36,7 @@ from edge_sdk.live.places import Place, card_of, open_capture, open_playback, sa
 from edge_sdk.live.realtime import claim, follow
 from edge_sdk.live.reopening import ReopeningCapture, ReopeningPlayback
 from edge_sdk.live.ring import BufferedCapture
-from edge_sdk.live.stand_in import StandIn
+from edge_sdk.live.stand_in import StandIn, replacing, turning
 from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 from edge_sdk.live.swap import Swap, SwapError, require_fit
 from edge_sdk.live.web import taps
@@ -165,7 +165,7 @@ class LiveStream:
         limiter = Limiter(channels, rate_hz, config.limiter)
         joined = all(self._place(name, 1, 2).kind == "device" for name in (config.capture, config.playback))
         return LiveChain(
-            StandIn(metrics, standing_in(config, self.sound, reference)),
+            stand_in(config, self.sound, metrics),
             HighPass(metrics.mics, rate_hz, config.highpass_hz) if config.highpass_hz else None,
             guard,
             Mix(self.sound.sources, channels, rate_hz, guard.delay, config.mix),
@@ -249,10 +249,10 @@ def sound_of(manifests: Sequence[Manifest], config: StreamConfig) -> Sound:
     return Sound(first.sample_rate, first.mics, first.sources, block)
 
 
-def standing_in(config: StreamConfig, sound: Sound, reference: int) -> list[int]:
-    """The reference, and the microphones that may take its place, the nearest first: all where one alone is listened
-    to, none where model or filter know places."""
-    if config.array is None or sound.mics > 1 or config.beam is not None:
-        return [reference]
-    places = config.array.positions_m
-    return sorted(range(len(places)), key=lambda mic: math.dist(places[mic], places[reference]))
+def stand_in(config: StreamConfig, sound: Sound, metrics: Metrics) -> StandIn:
+    """What is heard in the place of broken microphones; beams look after theirs themselves."""
+    usual = tuple(range(metrics.mics))
+    if config.array is None or config.beam is not None:
+        return StandIn(metrics, [usual], mute=config.beam is None and sound.mics > 1)
+    orders = turning(config.array) if sound.mics > 1 else replacing(config.array)
+    return StandIn(metrics, orders, config.array.reference, mute=sound.mics > 1)

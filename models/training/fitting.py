@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import logging
 import math
+import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -181,6 +184,20 @@ def batches(mixtures: Mixtures, trainer: Trainer) -> Iterator[tuple[Tensor, Tens
             sampler=numbers,
             num_workers=config.workers,
             multiprocessing_context=WORKERS if config.workers else None,
+            worker_init_fn=end_with_parent,
             pin_memory=fabric.device.type == "cuda",
         )
     )
+
+
+def end_with_parent(_: int) -> None:
+    """Makes a worker end as soon as the process that trains does, killed or not: its own parent, a server that forks
+    workers, would live on with it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

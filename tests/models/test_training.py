@@ -1,9 +1,13 @@
 """Training improves, is the same after kills, stops when it should, and writes down how it went."""
 
+import contextlib
 import json
 import math
 import random
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +95,44 @@ def test_two_runs_of_one_seed_are_equal_wherever_it_is_mixed(corpus_root: Path, 
     run(write_recipe(tmp_path / "tiny.toml", steps=10), corpus_root, tmp_path / "one")
     run(write_recipe(tmp_path / "tiny.toml", steps=10, workers=1), corpus_root, tmp_path / "other")
     assert_equal_runs(tmp_path / "one", tmp_path / "other")
+
+
+def test_workers_end_with_the_training_when_that_is_killed(corpus_root: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "tiny.toml", steps=10**6, workers=1)
+    command = [sys.executable, "-m", "edge_sdk.cli", "train", str(recipe), "--data", str(corpus_root)]
+    training = subprocess.Popen(
+        [*command, "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert within(120, lambda: saved_step(tmp_path / "run") > 0), "it trains"
+        assert len(of_session(training.pid)) > 1, "it has a worker"
+    finally:
+        training.kill()
+        training.wait()
+    assert within(60, lambda: not of_session(training.pid))
+
+
+def within(seconds: float, reached: Callable[[], bool]) -> bool:
+    """Whether it comes to that in so many seconds."""
+    end = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def of_session(session: int) -> list[int]:
+    """The processes that a session has left."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            state, _, _, of, *_ = stat.read_text().rsplit(")", 1)[1].split()
+            if int(of) == session and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
 
 
 @pytest.mark.parametrize("sources", [1, 2])

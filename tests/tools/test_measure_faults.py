@@ -16,6 +16,8 @@ from tests.models.recordings import RATE, write_corpus
 from tests.test_recipes import DEAD
 from tools.measure_faults import louder, measure
 
+OFF = ("louder", "quieter")
+
 
 @dataclass
 class Hearing:
@@ -43,9 +45,16 @@ def chosen(rooms: tuple[str, ...] = ("rooms",)) -> SetConfig:
 def test_every_fault_has_a_row_and_what_loses_too_much_is_marked(data: Path, capsys: pytest.CaptureFixture) -> None:
     assert not measure(Hearing(), chosen(), data)  # type: ignore[arg-type]
     rows = {line[:20].strip(): line[20:].split() for line in capsys.readouterr().out.splitlines()[1:]}
-    assert list(rows) == ["none", "one dead", "two swapped", "one 6 dB louder", "one 6 dB quieter"]
+    assert list(rows) == [
+        "none",
+        "another dead",
+        "two swapped",
+        "the reference dead",
+        *(f"one 6 dB {off}" for off in OFF),
+    ]
     assert rows["none"][1] == "0.00" and rows["one 6 dB louder"][1] in ("0.00", "-0.00")
-    assert float(rows["one dead"][1]) > 3 and rows["one dead"][2] == "!"
+    for fault in ("another dead", "the reference dead"):
+        assert float(rows[fault][1]) > 3 and rows[fault][2] == "!"
     assert measure(Hearing(needs_all=False), chosen(), data)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,7 @@
-"""A broken reference microphone costs a second: then the nearest good one is heard in its place, without a click."""
+"""A broken reference microphone costs a second: then the nearest good one is heard in its place, without a click.
+
+A network of an array hears it turned, and silence from what is broken.
+"""
 
 from pathlib import Path
 
@@ -6,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_sdk.audio.arrays import load_array
+from edge_sdk.audio.arrays import load_array, shipped_arrays
 from edge_sdk.live.metrics import Metrics
-from edge_sdk.live.stand_in import FADE_S, StandIn
+from edge_sdk.live.stand_in import FADE_S, Order, StandIn, replacing, turning
 from edge_sdk.live.stream import LiveStream
 from edge_sdk.live.stream_config import StreamConfig
 from tests.edge_sdk.live.test_stream import PLAIN, RATE, mixture, written
@@ -17,14 +20,21 @@ PERIOD = 128
 
 
 def heard(x: np.ndarray, order: list[int]) -> tuple[np.ndarray, Metrics]:
-    """What the row of the reference holds after all of it."""
+    """What the row of the reference, the first of the order, holds after all of it."""
+    rows = list(range(len(x)))
+    y, metrics = replaced(x, [tuple([*rows[: order[0]], mic, *rows[order[0] + 1 :]]) for mic in order], order[0])
+    return y[order[0]], metrics
+
+
+def replaced(x: np.ndarray, orders: list[Order], reference: int, mute: bool = False) -> tuple[np.ndarray, Metrics]:
+    """What the rows hold after all of it."""
     metrics = Metrics(len(x), 1, RATE, PERIOD)
-    stand_in, y = StandIn(metrics, order), x.copy()
+    stand_in, y = StandIn(metrics, orders, reference, mute), x.copy()
     for begin in range(0, x.shape[1], PERIOD):
         piece = y[:, begin : begin + PERIOD]
         stand_in.watch(piece.copy())
         stand_in.replace(piece)
-    return y[order[0]], metrics
+    return y, metrics
 
 
 def dying(seconds: float = 4.0, dead_s: tuple[float, float] = (1.0, 4.0), mics: int = 3) -> np.ndarray:
@@ -82,3 +92,55 @@ def test_a_stream_of_an_array_goes_on_when_its_reference_dies(tmp_path: Path) ->
     level = np.sqrt(np.mean(np.square(y[2 * RATE : 3 * RATE])))
     assert level > 0.3 * np.sqrt(np.mean(np.square(y[:RATE])))
     assert stream.metrics.mic_faults[array.reference] and sum(map(bool, stream.metrics.mic_faults)) == 1
+
+
+@pytest.mark.parametrize("name", shipped_arrays())
+def test_a_turned_array_has_the_distances_it_had(name: str) -> None:
+    array = load_array(name)
+    places = np.array(array.positions_m)
+    apart = np.linalg.norm(places[:, None] - places, axis=-1)
+    usual, *turned = turning(array)
+    assert usual == tuple(range(array.mics))
+    for order in turned:
+        assert sorted(order) == list(usual) and order[array.reference] != array.reference
+        np.testing.assert_allclose(apart[np.ix_(order, order)], apart, rtol=0, atol=1.1e-3)
+
+
+def test_where_one_microphone_is_listened_to_the_nearest_good_one_takes_its_place() -> None:
+    array = load_array("respeaker-4mic-linear")
+    assert replacing(array) == [(0, 1, 2, 3), (1, 1, 2, 3), (2, 1, 2, 3), (3, 1, 2, 3)]
+
+
+def test_a_circle_turns_to_every_microphone_and_a_line_only_round() -> None:
+    assert [order[0] for order in turning(load_array("respeaker-4mic"))] in ([0, 1, 3, 2], [0, 3, 1, 2])
+    assert turning(load_array("respeaker-4mic-linear")) == [(0, 1, 2, 3), (3, 2, 1, 0)]
+    assert turning(load_array("mono")) == [(0,)]
+
+
+def test_a_network_of_an_array_hears_it_turned_and_silence_from_the_broken_one() -> None:
+    array = load_array("respeaker-4mic")
+    x = dying(4.0, (1.0, 3.0), array.mics)
+    y, metrics = replaced(x, turning(array), array.reference, mute=True)
+    np.testing.assert_array_equal(y[:, :RATE], x[:, :RATE])
+    order = turning(array)[1]
+    expected = x[list(order)]
+    expected[order.index(0)] = 0
+    np.testing.assert_array_equal(y[:, 2 * RATE : 3 * RATE], expected[:, 2 * RATE : 3 * RATE])
+    assert metrics.mic_faults[0] and y[0, 2 * RATE : 3 * RATE].any()
+
+
+def test_a_broken_microphone_that_is_not_the_reference_is_silent_and_the_array_stays() -> None:
+    array = load_array("respeaker-4mic")
+    x = mixture(4.0, array.mics)
+    x[2, RATE:] = 0.5  # stuck
+    y, _ = replaced(x, turning(array), array.reference, mute=True)
+    np.testing.assert_array_equal(y[[0, 1, 3]], x[[0, 1, 3]])
+    assert not y[2, 2 * RATE :].any()
+
+
+def test_nothing_is_muted_where_most_microphones_are_broken() -> None:
+    x = mixture(2.0, 4)
+    x[1:] = 0.5
+    y, metrics = replaced(x, turning(load_array("respeaker-4mic")), 0, mute=True)
+    np.testing.assert_array_equal(y, x)
+    assert sum(map(bool, metrics.mic_faults)) == 3
