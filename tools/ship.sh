@@ -32,7 +32,7 @@ for model in "$name" "$name-float32"; do
 done
 minutes=()
 if [ -n "$long" ]; then
-    "$command" evaluate "$out/$name.tflite" --set "$long" --data "$data" --json >"$out/$name.minutes.json"
+    "$command" evaluate "$out/$name.tflite" --set "$long" --data "$data" --quick --json >"$out/$name.minutes.json"
     minutes=(--minutes "$out/$name.minutes.json")
 fi
 "$command" card "$shipped/$name.edge" "$shipped/$name-float32.edge" --notes "recipes/$name.md" \

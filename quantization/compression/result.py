@@ -109,7 +109,7 @@ def write_chosen(name: str, point: Point, origins: Origins, folder: Path, task: 
     opened.cache_clear()  # another model may have been there
     _, examples = opened(task)
     scores = [score_mixture((task, index)) for index in range(len(examples))]
-    found = results(str(path), examples, scores, references_of(examples))
+    found = results(str(path), examples, scores, references_of(task, examples))
     quality = {key: value for key, value in found.items() if not isinstance(value, dict | list)}
     artifact = replace(artifact, manifest=replace(artifact.manifest, quality=quality))
     write_artifact(artifact, folder, force=True)

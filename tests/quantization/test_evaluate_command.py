@@ -100,6 +100,17 @@ def test_json_has_what_it_always_had_and_everything_else(
     assert "clips" not in found
 
 
+def test_quick_gives_the_same_si_sdr_and_nothing_else(
+    checkpoint: Path, where: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    quick, whole = (parse_json(run(capsys, checkpoint, *where, "--json", *way).encode()) for way in (["--quick"], []))
+    assert not quick["references"] and not set(quick) & (METRICS - {"si_sdr"})
+    assert all(quick[name] == whole[name] for name in KEPT | {"swap_rate", "mixtures", "silent_sources"})
+    assert "SI-SDR improvement" in run(capsys, checkpoint, *where, "--quick")
+    message = refused(capsys, checkpoint, *where, "--quick", "--report", str(tmp_path / "report"))
+    assert "a report shows every metric and method" in message and not (tmp_path / "report").exists()
+
+
 def test_clips_are_printed_on_request_and_average_to_the_summary(
     checkpoint: Path, where: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
