@@ -85,13 +85,19 @@ def past_rows(line: DelayLine, x: Tensor, past: Tensor) -> list[Tensor]:
 
 
 class Slope(nn.Module):
-    """PReLU with its slope as a constant: the converter clones the layer before a learned one."""
+    """PReLU with its slope as a constant: the converter clones the layer before a learned one.
+
+    LiteRT's GPU takes a negative slope for a positive one. So there a maximum stands, which is the same for any slope
+    up to one, and costs an operator more.
+    """
 
     def __init__(self, prelu: nn.PReLU) -> None:
         super().__init__()
         self.slope = float(prelu.weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.slope < 0:
+            return torch.maximum(x, x * self.slope)
         return nn.functional.leaky_relu(x, self.slope)
 
 

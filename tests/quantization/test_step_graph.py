@@ -7,7 +7,7 @@ from models.layers.narrow_band import NarrowBandConfig
 from models.multichannel import SpatialConfig
 from models.streaming import Streaming
 from quantization.step_graph import step_graph
-from quantization.step_graph.parts import MOST_JOINED, join
+from quantization.step_graph.parts import MOST_JOINED, Slope, join
 from quantization.step_graph.separators import separator_step
 from quantization.step_graph.spatial import pick
 from tests.quantization.networks import network
@@ -53,6 +53,12 @@ def test_a_graph_is_its_network(name: str, frames: int) -> None:
         whole = net(x[None])[0]
         y = net.overlap_add(run_graph(step_graph(net, frames), net.frames(x)))
     torch.testing.assert_close(y, whole, rtol=0, atol=FLOAT32)
+
+
+@pytest.mark.parametrize("slope", [-0.6, 0.0, 0.3])
+def test_a_slope_of_any_sign_is_its_prelu(slope: float) -> None:
+    prelu, x = torch.nn.PReLU(init=slope), torch.randn(4, 50)
+    torch.testing.assert_close(Slope(prelu)(x), prelu(x).detach(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("mics", [[0, 0, 0], [1, 2, 3], [3, 0, 1], [2, 0, 2, 1, 3, 3, 1]])

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from edge_sdk.accelerators.accelerator import CPU, GPU
 from edge_sdk.accelerators.choice import Wanted, choose
 from edge_sdk.backends import load_model
 from edge_sdk.contract import Bundle
 from edge_sdk.errors import BackendError
+from quantization.export import export
+from tests.quantization.networks import network
 
 
 @pytest.mark.usefixtures("software_gpu")
@@ -25,6 +28,16 @@ def test_the_gpu_gives_what_the_cpu_gives(tiny: Bundle, tmp_path: Path) -> None:
     assert slower.accelerator == CPU
     assert "the CPU computes, not gpu: it takes p50" in slower.reason
     assert slower.verdict == choice.verdict
+
+
+@pytest.mark.usefixtures("software_gpu")
+def test_negative_slopes_are_what_they_are_on_the_gpu_too(tmp_path: Path) -> None:
+    net = network(mask="complex")
+    for prelu in (layer for layer in net.modules() if isinstance(layer, torch.nn.PReLU)):
+        torch.nn.init.constant_(prelu.weight, -0.3)
+    choice = choose(export(net, "falling").bundle, Wanted(GPU), folder=tmp_path)
+    assert choice.accelerator == GPU and choice.verdict is not None and choice.verdict.trial is not None
+    assert choice.verdict.trial.agreement_db is not None and choice.verdict.trial.agreement_db > 90
 
 
 @pytest.mark.slow
