@@ -3,7 +3,7 @@
     python examples/array_to_two_talkers.py [RECORDING.wav] [--out FOLDER]
 
 Without a recording it takes `examples/audio/two-talkers-4mic.flac`: a woman and a man who talk at once in a simulated
-room. A recording of your own has the four channels of a ReSpeaker 4-mic array (a circle of 3.25 cm radius), at 16 kHz.
+room. A recording of your own has the four channels of a ReSpeaker 4-mic array (a circle of 4.05 cm radius), at 16 kHz.
 The network listens to one microphone and says who talks when and at which pitches; from that all four learn where each
 talker is. Needs `pip install 'edge-sdk[device]'`. As a command, and live:
 `edge-sdk separate|run --model separate-2spk --array respeaker-4mic --beam mwf --postfilter`.

@@ -18,7 +18,7 @@ from pathlib import Path
 from edge_sdk.bench_report import Report, Row, this_machine, write_report
 from edge_sdk.errors import EdgeError
 
-SHIPPED = ("enhance-mono", "enhance-hearing-aid", "separate-2spk")
+SHIPPED = ("enhance-mono", "enhance-hearing-aid", "separate-2spk", "array4-2spk")
 PAPER = "conv-tasnet-paper"
 SEVERAL_FRAMES = ("conv-tasnet-paper", "conv-tasnet-edge", "enhance-mono", "fasnet-tac-edge", "separate-2spk-edge")
 

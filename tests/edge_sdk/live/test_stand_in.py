@@ -80,12 +80,13 @@ def test_nothing_stands_in_where_nothing_may_or_all_are_dead(order: list[int]) -
     assert metrics.mic_faults[0]
 
 
-def test_a_stream_of_an_array_goes_on_when_its_reference_dies(tmp_path: Path) -> None:
-    array = load_array("respeaker-usb-v2")
+@pytest.mark.parametrize(("model", "name"), [("enhance-mono", "respeaker-usb-v2"), ("array4-2spk", "respeaker-4mic")])
+def test_a_stream_of_an_array_goes_on_when_its_reference_dies(tmp_path: Path, model: str, name: str) -> None:
+    array = load_array(name)
     x = mixture(3.0, array.capture_channels)
     x[array.channels[array.reference], RATE:] = 0
     source, target = written(tmp_path / "in.wav", x), tmp_path / "out.wav"
-    stream = LiveStream(StreamConfig(("enhance-mono",), str(source), str(target), array=array, **PLAIN))
+    stream = LiveStream(StreamConfig((model,), str(source), str(target), array=array, **PLAIN))
     stream.run(lambda: False)
     stream.close()
     y, _ = soundfile.read(target, dtype="float32")
