@@ -82,7 +82,9 @@ def with_rooms(recipe: Path, recordings: Path, folder: Path) -> Path:
         return recordings
     for array, config, count, seed, out in wanted:
         simulate_rooms(folder / out, load_array(array), load_rooms(ROOT / config), int(count), int(seed))
-    (folder / "dev").symlink_to(recordings / "dev")
+    for entry in recordings.iterdir():  # all of it: a manifest beside the recordings says who talks
+        if entry.name != "rooms":
+            (folder / entry.name).symlink_to(entry)
     return folder
 
 
