@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.framing import Frames, OverlapAdd
+from models.layers.background import Background
 from models.layers.filterbanks import Filterbank, FilterbankConfig, compressed_magnitudes
 from models.layers.gammatone import gammatone_rows
 from models.layers.narrow_band import NarrowBand, NarrowBandConfig
@@ -34,6 +35,7 @@ class TasNetConfig:
     rotates.
     spatial: for several microphones; without it the network has one.
     narrow_band: complex masks are made of each bin's own features too, by a network that all bins share.
+    background: horizons in frames of running means that are shown beside every feature, see `Background`.
     """
 
     sources: int = 2
@@ -43,6 +45,7 @@ class TasNetConfig:
     separator: SeparatorConfig = field(default_factory=TCNConfig)
     spatial: SpatialConfig | None = None
     narrow_band: NarrowBandConfig | None = None
+    background: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mask not in MASKS:
@@ -87,6 +90,8 @@ class TasNet(Network):
         bank, spatial, is_complex = config.filterbank, config.spatial, config.mask == "complex"
         self.sums_mics = spatial is not None and spatial.combine == "filter-and-sum"
         inputs = spatial.width(bank.filters, config.levels) if spatial else config.levels
+        self.background = Background(config.background, inputs) if config.background else None
+        inputs *= 1 + len(config.background)
         outputs = config.sources * bank.filters * (spatial.masks if spatial else 1)
         self.frames = Frames(bank.frame, bank.hop)
         self.filterbank = Filterbank(bank, config.sample_rate)
@@ -130,6 +135,8 @@ class TasNet(Network):
 
     def begin(self, batch: int, mics: int) -> State:
         memory = () if self.future else self.separator.init_state(batch)
+        if self.background is not None:
+            memory = self.background.init_state(batch), memory
         overlap = self.overlap_add.init_state(batch * self.config.sources)
         return self.frames.init_state(batch * mics), memory, overlap
 
@@ -161,13 +168,17 @@ class TasNet(Network):
 
     def masks(self, features: Tensor, state: State) -> tuple[Tensor, State]:
         """What is said of features `[B, T, F]` for each source: `[B, T, S, N]`."""
+        if self.background is not None:
+            means, state = state
+            features, means = self.background.step(features, means)
         if self.future:  # everything at once
             masks = self.separator(features)
         else:
             masks, state = self.separator.step(features, state)
         if self.narrow_band is not None:
             masks = self.narrow_band(masks, features)
-        return masks.unflatten(-1, (self.config.sources, -1)), state
+        after = state if self.background is None else (means, state)
+        return masks.unflatten(-1, (self.config.sources, -1)), after
 
     def masked(self, coefficients: Tensor) -> Tensor:
         """Coefficients of whole mixtures at one microphone `[B, T, N]` to those of the sources, `[B, T, S, N]`."""

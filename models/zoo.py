@@ -40,7 +40,8 @@ PRESETS: dict[str, NetworkConfig] = {
         sources=1,
         mask="complex",
         filterbank=FilterbankConfig(window=128, hop=64, context=384, filters=514, start="stft"),
-        separator=TCNConfig(bottleneck=128, hidden=256, skip=0, blocks=7, repeats=2),
+        separator=TCNConfig(bottleneck=160, hidden=384, skip=0, blocks=7, repeats=2),
+        background=(16, 64, 256),
     ),
     # Two talkers at one microphone: 32 ms of analysis at 16 ms of latency.
     "separate-2spk-edge": TasNetConfig(
@@ -128,7 +129,8 @@ PRESETS: dict[str, NetworkConfig] = {
         sources=1,
         mask="complex",
         filterbank=FilterbankConfig(window=64, hop=32, context=448, filters=514, start="stft"),
-        separator=TCNConfig(bottleneck=128, hidden=256, skip=0, blocks=7, repeats=2, dilation=2),
+        separator=TCNConfig(bottleneck=160, hidden=384, skip=0, blocks=7, repeats=2, dilation=2),
+        background=(32, 128, 512),
     ),
     # For hearing aids, two talkers at 2 ms of latency: with so short windows a gammatone filterbank does best (Ditter &
     # Gerkmann, 2020).

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.layers.running_means import CHUNK, running_means
 from models.streaming import State, Streaming
 
 EPS = 1e-5
@@ -57,12 +58,10 @@ class CumulativeNorm(Streaming):
     Shape: `[B, T, C]` to the same. State: `(statistics [B, 2], frames so far [B, 1])`.
     """
 
-    CHUNK = 64  # frames solved at once in closed form; keeps the products of (1 - step size) far from underflow
-
     def __init__(self, horizon: int) -> None:
         super().__init__()
-        if horizon <= CumulativeNorm.CHUNK:
-            raise ValueError(f"a horizon of {horizon} frames: expected more than {CumulativeNorm.CHUNK}")
+        if horizon <= CHUNK:
+            raise ValueError(f"a horizon of {horizon} frames: expected more than {CHUNK}")
         self.horizon = horizon
         self.register_buffer("nothing", torch.zeros(1, 2), persistent=False)
 
@@ -70,15 +69,12 @@ class CumulativeNorm(Streaming):
         return self.nothing.expand(batch, -1), self.nothing[:, :1].expand(batch, -1)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        (running, count), parts = state, []
+        running, count = state
         per_frame = torch.stack([x.mean(-1), x.square().mean(-1)], dim=-1)  # [B, T, 2]
-        for part in per_frame.split(CumulativeNorm.CHUNK, dim=1):
-            decay, weights = running_mean_weights(count, part.shape[1], self.horizon)
-            means = decay[:, :, None] * running[:, None] + weights @ part
-            parts.append(means)
-            running, count = means[:, -1], (count + part.shape[1]).clamp(max=self.horizon)
-        mean, square = torch.cat(parts, dim=1).split(1, dim=-1)
-        return (x - mean) * (square - mean.square() + EPS).clamp(min=EPS).rsqrt(), (running, count)
+        means = running_means(per_frame, running, count, self.horizon)
+        mean, square = means.split(1, dim=-1)
+        after = means[:, -1], (count + x.shape[1]).clamp(max=self.horizon)
+        return (x - mean) * (square - mean.square() + EPS).clamp(min=EPS).rsqrt(), after
 
 
 class GlobalNorm(Streaming):
@@ -89,20 +85,6 @@ class GlobalNorm(Streaming):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         return nn.functional.layer_norm(x, x.shape[1:], eps=GLOBAL_EPS), state
-
-
-def running_mean_weights(count: Tensor, frames: int, horizon: int) -> tuple[Tensor, Tensor]:
-    """How much of the past mean, `[B, T]`, and of each new frame, `[B, T, T]`, is in each of the new running means.
-
-    `count` are the frames behind the past mean, `[B, 1]`. The recursion `r_t = (1 - a_t) r_(t-1) + a_t s_t` with
-    `a_t = 1 / min(count + t, horizon)` is solved with cumulative sums of logarithms.
-    """
-    numbers = count + torch.arange(1, frames + 1, device=count.device)
-    step_size = 1 / numbers.clamp(max=horizon)
-    # With nothing in the past its weight does not matter, and 1 - a_1 = 0 would have no logarithm.
-    log_keep = torch.where(numbers > 1.5, 1 - step_size, torch.ones_like(step_size)).log().cumsum(dim=1)
-    weights = (log_keep[:, :, None] - log_keep[:, None, :]).exp() * step_size[:, None, :]
-    return log_keep.exp(), weights.tril()
 
 
 def make_norm(kind: str, channels: int, horizon: int) -> Streaming:

@@ -13,7 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.layers.norms import NORMS, CumulativeNorm, make_norm, running_mean_weights
+from models.layers.norms import NORMS, CumulativeNorm, make_norm
+from models.layers.running_means import CHUNK, running_mean_weights
 from models.layers.tcn import TCNBlock, TCNConfig
 from models.layers.widths import check_widths
 from models.streaming import State, Streaming
@@ -89,7 +90,7 @@ class ChannelNorm(Streaming):
     def normalize(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         (statistics, count), parts = state, []
         mean, variance = statistics[:, :1], statistics[:, 1:]
-        for part in x.split(CumulativeNorm.CHUNK, dim=1):
+        for part in x.split(CHUNK, dim=1):
             frames = part.shape[1]
             decay, weights = running_mean_weights(count + 1, frames, self.horizon)
             numbers = (count + 1 + torch.arange(1, frames + 1, device=x.device)).clamp(max=self.horizon)

@@ -77,13 +77,14 @@ def filter_dimension(network: Network) -> Dimension:
     if config.filterbank.start == "gammatone":
         raise ValueError("gammatone filters are computed from their number: leave the ratio of filters 0")
     parts = 2 if config.mask == "complex" else 1
+    shown = 1 + len(config.background)
     slices = [Slice("filterbank.encoder.weight", 0, parts), Slice("filterbank.decoder.weight", 1, parts, leaving=True)]
     if config.filterbank.activation == "gated":
         slices.append(Slice("filterbank.gate.weight"))
     if isinstance(getattr(separator, "norm", None), BatchNorm):
-        slices += statistics("separator.norm")
+        slices += statistics("separator.norm", shown)
     entrance = "layers.0.lstm.weight_ih_l0" if isinstance(separator, StackedLSTM) else "bottleneck.weight"
-    slices.append(Slice(f"separator.{entrance}", 1, leaving=True))
+    slices.append(Slice(f"separator.{entrance}", 1, shown, leaving=True))
     if isinstance(separator, DualPath):  # whose sources share one layer
         slices.append(Slice("separator.masks.output.weight", 0, parts))
     else:
@@ -114,9 +115,9 @@ def block_channels(name: str, block: TCNBlock) -> Dimension:
     return Dimension(name, block.expand.out_features, tuple(slices), (f"{name}.project",))
 
 
-def statistics(name: str) -> list[Slice]:
+def statistics(name: str, times: int = 1) -> list[Slice]:
     """What a batch norm knows of each channel."""
-    return [Slice(f"{name}.norm.running_mean"), Slice(f"{name}.norm.running_var")]
+    return [Slice(f"{name}.norm.running_mean", times=times), Slice(f"{name}.norm.running_var", times=times)]
 
 
 def units(name: str) -> list[Slice]:

@@ -36,10 +36,12 @@ class StepGraph(nn.Module):
         self.carries: tuple[Carry, ...] = ()
         self.inputs: Memory = {}
 
-    def declare(self, frame: int, form: StepForm) -> None:
-        """Take on a form's memory; a frame has `frame` samples."""
-        self.delays, self.carries = form.delays, form.carries
-        self.inputs = {"frames": torch.zeros(self.mics, self.frames, frame), **empty_memory(form, self.frames)}
+    def declare(self, frame: int, *forms: StepForm) -> None:
+        """Take on the memory of forms; a frame has `frame` samples."""
+        self.inputs = {"frames": torch.zeros(self.mics, self.frames, frame)}
+        for form in forms:
+            self.delays, self.carries = (*self.delays, *form.delays), (*self.carries, *form.carries)
+            self.inputs |= empty_memory(form, self.frames)
 
     def forward(self, frames: Tensor, **memory: Tensor) -> Memory:
         raise NotImplementedError

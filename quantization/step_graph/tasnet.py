@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from models.tasnet import TasNet
+from quantization.step_graph.background import BackgroundStep
 from quantization.step_graph.form import Memory
 from quantization.step_graph.graph import StepGraph, layer_macs
 from quantization.step_graph.narrow_band import NarrowBandStep
@@ -25,13 +26,14 @@ class TasNetStep(StepGraph):
         self.activation = network.config.filterbank.activation
         self.gate_encoder = Pointwise(gate.weight, None) if gate is not None else None
         self.spatial = SpatialStep(network.spatial) if network.spatial is not None else None
+        self.background = BackgroundStep(network.background, frames_per_step) if network.background else None
         self.separator = separator_step(network.separator, frames_per_step)
         narrow_band = network.narrow_band
         self.narrow_band = NarrowBandStep(narrow_band, frames_per_step) if narrow_band is not None else None
         # The inverse of gammatone filters is made of large numbers that nearly cancel.
         cancels = network.config.filterbank.start == "gammatone"
         self.decoder = (FinePointwise if cancels else Pointwise)(network.filterbank.decoder.weight, None)
-        self.declare(network.config.filterbank.frame, self.separator)
+        self.declare(network.config.filterbank.frame, *(form for form in (self.background, self.separator) if form))
 
     def forward(self, frames: Tensor, **memory: Tensor) -> Memory:
         coefficients = self.encode(frames)  # [T, M, N]
@@ -41,11 +43,14 @@ class TasNetStep(StepGraph):
         features = compressed_magnitudes(reference) if self.mask == "complex" else reference
         if self.spatial is not None:
             features = self.spatial(features, coefficients)
+        means: Memory = {}
+        if self.background is not None:
+            features, means = self.background(features, memory)
         masks, after = self.separator(features, memory)
         if self.narrow_band is not None:
             masks = self.narrow_band(masks, features)
         masked = [self.masked(reference, coefficients, part(masks, s, self.sources)) for s in range(self.sources)]
-        return {"sources_out": self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1), **after}
+        return {"sources_out": self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1), **means, **after}
 
     def encode(self, frames: Tensor) -> Tensor:
         """Frames `[M, T, frame]` to coefficients `[T, M, N]`."""
