@@ -36,7 +36,7 @@ class Background(Streaming):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         before, count = state
         with torch.autocast(x.device.type, enabled=False):  # a mean of a thousand frames moves by less than 2**-8
-            levels = x.float()
+            levels = x.to(self.nothing.dtype)
             means = [
                 running_means(levels, past, count, horizon)
                 for past, horizon in zip(before.unbind(1), self.horizons, strict=True)

@@ -83,7 +83,7 @@ class Filterbank(nn.Module):
     def encode(self, frames: Tensor) -> Tensor:
         """Coefficients of frames, in full precision whatever the rest is trained in: these are samples."""
         with torch.autocast(frames.device.type, enabled=False):
-            return self.encoder(frames.float())
+            return self.encoder(frames.to(self.encoder.weight.dtype))
 
     def activate(self, coefficients: Tensor, frames: Tensor) -> Tensor:
         """What real masks multiply: coefficients as they are (`linear`), the positive ones (`relu`), or those times
@@ -93,12 +93,12 @@ class Filterbank(nn.Module):
         if self.gate is None:
             return coefficients.relu()
         with torch.autocast(frames.device.type, enabled=False):
-            return coefficients.relu() * self.gate(frames.float()).sigmoid()
+            return coefficients.relu() * self.gate(frames.to(self.gate.weight.dtype)).sigmoid()
 
     def decode(self, coefficients: Tensor) -> Tensor:
         """Frames of coefficients, in full precision too."""
         with torch.autocast(coefficients.device.type, enabled=False):
-            return self.decoder(coefficients.float())
+            return self.decoder(coefficients.to(self.decoder.weight.dtype))
 
 
 def squared_magnitudes(coefficients: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ def network(
     skip: int = 8,
     spatial: SpatialConfig | None = None,
     narrow_band: NarrowBandConfig | None = None,
+    background: tuple[int, ...] = (),
 ) -> TasNet:
     """An untrained network whose every parameter is random; batch norms have seen data."""
     torch.manual_seed(7)
@@ -23,7 +24,7 @@ def network(
     if mask == "complex":
         bank = FilterbankConfig(window=32, hop=16, context=32, filters=66, start="stft")
     sizes = TCNConfig(bottleneck=12, hidden=16, skip=skip, blocks=3, repeats=1, norm=norm, horizon=100)
-    made = TasNet(TasNetConfig(sources, 16_000, mask, bank, sizes, spatial, narrow_band))
+    made = TasNet(TasNetConfig(sources, 16_000, mask, bank, sizes, spatial, narrow_band, background))
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if name.startswith(("filterbank", "spatial")):

@@ -55,6 +55,26 @@ def test_a_graph_is_its_network(name: str, frames: int) -> None:
     torch.testing.assert_close(y, whole, rtol=0, atol=FLOAT32)
 
 
+BACKGROUND = {
+    "relu": ("cumulative", "relu", None, None),
+    "complex, batch norm": ("batch", "complex", None, None),
+    "6 mics, narrow band": ("frame", "complex", SUM, NARROW),
+}
+
+
+@pytest.mark.parametrize("frames", [1, 4, 40])
+@pytest.mark.parametrize("name", BACKGROUND)
+def test_a_graph_with_running_means_is_its_network(name: str, frames: int) -> None:
+    norm, mask, spatial, narrow_band = BACKGROUND[name]
+    net = network(norm, mask, spatial=spatial, narrow_band=narrow_band, background=(2, 10, 30))
+    x, graph = 0.1 * torch.randn(net.mics, net.hop * 80), step_graph(net, frames)
+    assert [c.shape for c in graph.carries[:2]] == [(3, net.background.channels), (1, 1)]  # type: ignore[union-attr]
+    with torch.no_grad():
+        whole = net(x[None])[0]
+        y = net.overlap_add(run_graph(graph, net.frames(x)))
+    torch.testing.assert_close(y, whole, rtol=0, atol=FLOAT32)
+
+
 @pytest.mark.parametrize("slope", [-0.6, 0.0, 0.3])
 def test_a_slope_of_any_sign_is_its_prelu(slope: float) -> None:
     prelu, x = torch.nn.PReLU(init=slope), torch.randn(4, 50)

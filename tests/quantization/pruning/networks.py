@@ -29,10 +29,15 @@ GATED = replace(PLAIN, activation="gated")
 COMPLEX = FilterbankConfig(window=8, hop=4, context=8, filters=18, start="stft")
 
 
-def network(separator: SeparatorConfig, bank: FilterbankConfig = PLAIN, mask: str = "sigmoid") -> TasNet:
+def network(
+    separator: SeparatorConfig,
+    bank: FilterbankConfig = PLAIN,
+    mask: str = "sigmoid",
+    background: tuple[int, ...] = (),
+) -> TasNet:
     """Untrained, every parameter random; batch norms have seen data."""
     torch.manual_seed(3)
-    made = TasNet(TasNetConfig(sources=2, sample_rate=8000, mask=mask, filterbank=bank, separator=separator))
+    made = TasNet(TasNetConfig(2, 8000, mask, bank, separator, background=background))
     with torch.no_grad():
         for name, parameter in made.separator.named_parameters():
             if "prelu" in name:

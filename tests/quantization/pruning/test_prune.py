@@ -41,7 +41,7 @@ def test_filters_go_too_and_an_stft_start_becomes_learned_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "multiple", "width"), [(0.5, 16, 128), (0.3, 16, 176), (0.99, 16, 16), (0.5, 1, 128)]
+    ("ratio", "multiple", "width"), [(0.5, 16, 192), (0.3, 16, 272), (0.99, 16, 16), (0.5, 1, 192)]
 )
 def test_every_layer_keeps_the_same_number_in_multiples(ratio: float, multiple: int, width: int) -> None:
     net = build(preset("enhance-mono")).eval()
@@ -63,11 +63,11 @@ def test_the_most_important_channels_of_all_layers_stay() -> None:
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.75])
 def test_widths_of_ranked_layers_are_multiples_and_no_less_than_the_minimum(ratio: float) -> None:
     dimensions = hidden_dimensions(build(preset("enhance-mono")))
-    scores = {d.name: torch.rand(256) * (1 + index) for index, d in enumerate(dimensions)}
+    scores = {d.name: torch.rand(d.width) * (1 + index) for index, d in enumerate(dimensions)}
     kept = keep_globally(dimensions, scores, PruneConfig(ratio, importance="taylor", scope="global", minimum=32), [])
     widths = [len(channels) for channels in kept.values()]
     assert all(width % 16 == 0 and width >= 32 for width in widths) and len(set(widths)) > 1
-    assert sum(widths) == pytest.approx((1 - ratio) * 14 * 256, abs=16)
+    assert sum(widths) == pytest.approx((1 - ratio) * sum(d.width for d in dimensions), abs=16)
 
 
 def test_whole_blocks_count_in_the_ratio() -> None:

@@ -51,12 +51,22 @@ def test_channels_that_count_for_nothing_are_cut_without_a_change(name: str) -> 
 @pytest.mark.parametrize("bank", [PLAIN, GATED, COMPLEX], ids=["plain", "gated", "complex"])
 def test_filters_that_count_for_nothing_are_cut_without_a_change(name: str, bank: object) -> None:
     separator = replace(SEPARATORS[name], norm="batch")
-    net, x = network(separator, bank, "complex" if bank is COMPLEX else "sigmoid"), sound()
-    dimension = filter_dimension(net)
+    check_filters(network(separator, bank, "complex" if bank is COMPLEX else "sigmoid"))
+
+
+@pytest.mark.parametrize("bank", [PLAIN, COMPLEX], ids=["plain", "complex"])
+def test_filters_go_from_running_means_too(bank: object) -> None:
+    separator = replace(TINY, norm="batch")
+    check_filters(network(separator, bank, "complex" if bank is COMPLEX else "sigmoid", background=(3, 20)))
+
+
+def check_filters(net: TasNet) -> None:
+    """The first filter, or bin, counts for nothing and is cut."""
+    x, dimension = sound(), filter_dimension(net)
     kept = {FILTERS: torch.arange(1, dimension.width)}
     silence(net, [dimension], kept)
     small = shrink(net, [dimension], kept)
-    assert small.config.filterbank.filters == net.config.filterbank.filters - (2 if bank is COMPLEX else 1)
+    assert small.config.filterbank.filters == net.config.filterbank.filters - (2 if net.config.mask == "complex" else 1)
     torch.testing.assert_close(small(x), net(x), rtol=0, atol=FLOAT32)
 
 
