@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_sdk import localize_command
+from edge_sdk import localize_command, localize_table
 from edge_sdk.audio.calibration import Correction, doubt, load_calibration
 from edge_sdk.audio.microphones import MicrophoneMonitor, Samples
 from edge_sdk.live.places import Place, open_capture
@@ -84,9 +84,9 @@ def run_live(args: argparse.Namespace, array: MicArray, every_s: float) -> int:
         listener = Listener(capture, localizer, correction)
         moments = listener.moments(stopped.is_set, math.inf if args.seconds is None else args.seconds)
         if not args.json:
-            print("\n".join(localize_command.header(localizer.config.talkers)), flush=True)
-        for row in localize_command.thinned(moments, every_s):
-            print(json.dumps(plain(row, listener)) if args.json else localize_command.line(row), flush=True)
+            print("\n".join(localize_table.header(localizer.config.talkers)), flush=True)
+        for row in localize_table.thinned(moments, every_s):
+            print(json.dumps(plain(row, listener)) if args.json else localize_table.line(row), flush=True)
     return 0
 
 
@@ -94,7 +94,7 @@ def plain(moment: Moment, listener: Listener) -> dict[str, Any]:
     """A moment for scripts."""
     return {
         "time_s": round(moment.time_s, 3),
-        "talkers": [localize_command.plain(talker) for talker in moment.talkers],
+        "talkers": [localize_table.plain(talker) for talker in moment.talkers],
         "faulty_microphones": sorted(listener.faulty),
         "lost_samples": listener.lost,
     }

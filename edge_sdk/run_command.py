@@ -10,9 +10,10 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk import accelerator_options, beam_options, calibrate_command, trust_option, zone_options
+from edge_sdk import accelerator_options, beam_options, calibrate_command, trust_option
 from edge_sdk.errors import AudioError, EdgeError
 from edge_sdk.live.presets import PRESETS
+from edge_sdk.stream_options import stream_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
     from edge_sdk.live.bearings import Bearings
     from edge_sdk.live.reports import Reporter
     from edge_sdk.live.stream import LiveStream
-    from edge_sdk.live.stream_config import StreamConfig
     from edge_sdk.live.tap import Tap
 
 FORMATS = ("S16_LE", "S24_LE", "S24_3LE", "S32_LE", "FLOAT_LE")
 PRIORITY = 60
-NO_MODEL = "none"
 NO_DEVICE = 3  # exit status: whoever starts it again knows that neither model nor options are to blame
 
 
@@ -138,78 +137,6 @@ def run_live(args: argparse.Namespace) -> int:
         end = math.inf if args.seconds is None else args.seconds * stream.sound.rate_hz
         stream.run(lambda: stop.is_set() or stream.metrics.processed >= end)
     return 0
-
-
-def stream_config(args: argparse.Namespace) -> StreamConfig:
-    """What the options ask for; `EdgeError` for options that do not go together, `ValueError` for values that no part
-    of a stream takes."""
-    from edge_sdk.accelerators.accelerator import CPU
-    from edge_sdk.accelerators.choice import Choice
-    from edge_sdk.audio.arrays import load_array
-    from edge_sdk.audio.calibration import doubt, load_calibration
-    from edge_sdk.contract import read_bundle
-    from edge_sdk.library import find_model
-    from edge_sdk.live.highpass import CUTOFF_HZ
-    from edge_sdk.live.limiter import LimiterConfig
-    from edge_sdk.live.mix import MixConfig
-    from edge_sdk.live.realtime import RealtimeConfig
-    from edge_sdk.live.stream import RATE_HZ
-    from edge_sdk.live.stream_config import BeamConfig, StreamConfig
-
-    beam_options.check_beam(args, array_alone=True)
-    if args.json and args.playback == "-":
-        raise EdgeError("--json and --playback - both want standard output; write the sound to a file or a device")
-    preset = PRESETS[args.preset or "speaker"]
-    model = args.model or preset.model
-    models = () if model == NO_MODEL else (model, *args.smaller)
-    if args.smaller and not models:
-        raise EdgeError(f"--smaller is for when --model is too slow; {NO_MODEL} is not, leave it out")
-    array = None if args.array is None else load_array(args.array)
-    if args.calibration is not None and array is None:
-        raise EdgeError("--calibration is for the microphones of an array; say which with --array")
-    if args.isolate and (args.delegate or args.accelerator not in (None, "cpu")):
-        raise EdgeError(
-            "--isolate confines models to what the CPU can do; leave it out, or --accelerator and --delegate"
-        )
-    trust = trust_option.policy_of(args)
-    bundle = read_bundle(find_model(models[0]), trust) if models else None
-    choice = Choice(CPU, 1) if bundle is None else accelerator_options.chosen(args, bundle)
-    beam = None
-    if args.beam is not None:
-        keep, null = zone_options.zones(args.keep), zone_options.zones(args.null)
-        beam = BeamConfig(args.beam, args.suppression, args.azimuth, args.postfilter, keep, null)
-    calibration = None
-    if array is not None and args.calibration is not None:
-        calibration = load_calibration(args.calibration, array)
-        if line := doubt(calibration, args.capture):
-            print(f"edge-sdk: {line}", file=sys.stderr)
-    return StreamConfig(
-        models,
-        args.capture,
-        args.playback,
-        array=array,
-        beam=beam,
-        look_deg=args.look,
-        calibration=calibration,
-        channels=args.channels,
-        format=args.format,
-        period=args.period or preset.period(bundle.manifest.sample_rate if bundle else RATE_HZ),
-        queue=args.queue or preset.queue,
-        periods=preset.periods,
-        one_clock=args.one_clock,
-        paced=args.paced,
-        read_ahead=preset.read_ahead,
-        isolate=args.isolate,
-        highpass_hz=CUTOFF_HZ if args.high_pass is None else args.high_pass,
-        mix=MixConfig(args.wet, args.gain),
-        limiter=LimiterConfig() if args.ceiling is None else LimiterConfig(args.ceiling),
-        backend=args.backend,
-        listen=args.http is not None,
-        realtime=RealtimeConfig(args.priority, tuple(args.cpu)),
-        trust=trust,
-        threads=choice.threads,
-        accelerator=choice.accelerator,
-    )
 
 
 @contextmanager

@@ -51,6 +51,7 @@ def families(report: Report) -> Iterator[Family]:
     )
     yield gauge("rung", "Place on the ladder, 0 is the chosen model.", s.rung)
     active = {name: float(i == s.rung) for i, name in enumerate(s.rungs)}
+    yield counter("swaps", "Models that took the place of another without a pause.", s.swaps)
     yield labelled("engine_active", "gauge", "1 for what makes the sound now.", "engine", active)
     yield gauge("block_seconds", "How long a block lasts, and may take.", s.block_s)
     yield counter("blocks_late", "Blocks that took longer than they last.", s.missed)

@@ -18,7 +18,8 @@ from edge_sdk.beamforming.srp_phat import SrpPhat
 from edge_sdk.beamforming.steering import plane_wave, unit_vectors
 from edge_sdk.beamforming.zones import Zone, listened_to
 from edge_sdk.cli import main
-from edge_sdk.localize_command import METHODS, only, thinned
+from edge_sdk.localize_command import METHODS, only
+from edge_sdk.localize_table import thinned
 from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE, complex_noise, heard, outer, white
 
 TETRAHEDRON = """

@@ -17,6 +17,7 @@ def busy() -> Report:
     m.overruns, m.underruns, m.inserted, m.dropped, m.reopened, m.limited = 3, 4, 320, 5, 1, 77
     m.fallbacks.update(late=2, bad=6)
     m.mic_faults = ("", "dead")
+    m.swaps = 2
     m.observe_in(np.array([[0.5, -0.1], [0.0, 0.0]], np.float32))
     m.observe_out(np.array([[0.1], [1.0]], np.float32))
     for i in range(998):

@@ -42,6 +42,7 @@ def test_values_are_those_of_the_report() -> None:
     assert alone["edge_sdk_step_seconds_sum"] == s.step_total_s and alone["edge_sdk_step_seconds_count"] == 1000
     assert alone["edge_sdk_blocks_late_total"] == 2 and alone["edge_sdk_throttled"] == 1
     assert alone["edge_sdk_cpu_cores"] == 1.234 and alone["edge_sdk_temperature_celsius"] == 61.4
+    assert alone["edge_sdk_swaps_total"] == s.swaps > 0
     reasons = {dict(labels)["reason"]: v for labels, v in values["edge_sdk_fallback_blocks_total"].items()}
     assert reasons == {"late": 2, "bad": 6, "dead": 0}
     assert values["edge_sdk_mic_good"] == {frozenset({("mic", "0")}): 1, frozenset({("mic", "1")}): 0}

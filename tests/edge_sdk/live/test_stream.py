@@ -24,6 +24,7 @@ from edge_sdk.errors import EdgeError
 from edge_sdk.live.limiter import LimiterConfig
 from edge_sdk.live.stream import LiveStream
 from edge_sdk.live.stream_config import BeamConfig, StreamConfig
+from edge_sdk.stream_options import stream_config
 from tests.models.recordings import voice
 
 RATE = 16_000
@@ -129,7 +130,7 @@ def test_a_beam_is_steered_by_hand_and_directions_stand_on_the_page(tmp_path: Pa
     args = parser.parse_args(
         ["run", *places, *options, "--wet", "1", "--high-pass", "0", "--ceiling", "0", "--http", "8080"]
     )
-    y, stream = streamed(run_command.stream_config(args))
+    y, stream = streamed(stream_config(args))
     zones = [Zone(*np.deg2rad(degrees)) for degrees in ((80, 120), (-100, -90))]
     steered = beamformer(Separator.open("enhance-mono"), RATE, array, "mvdr", azimuths_deg=[30.0], null=zones)
     want = steered.separate(x[list(array.channels)])
