@@ -10,7 +10,7 @@ import pytest
 from edge_sdk.cli import parser
 
 ROOT = Path(__file__).parents[2]
-# Notes what it was given, wants every file but that of --out to be there, makes that one and prints what stands for JSON.
+# Notes what it was given, wants every file but that of --out to be there, makes that one, and prints an empty object.
 STAND_IN = """#!/usr/bin/env python3
 import pathlib, shlex, sys
 words = sys.argv[1:]
