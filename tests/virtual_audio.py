@@ -13,12 +13,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # In ALSA's order of channels; in another PulseAudio mixes them.
@@ -67,6 +69,29 @@ def pulseaudio(mics: int, format: str = "s16le", speakers: int = 1, rate_hz: int
             command, home, {"PULSE_SERVER": address, "PULSE_COOKIE": f"{home}/cookie"}, ["pactl", "info"]
         ) as s:
             yield s
+
+
+@contextmanager
+def playing(x: np.ndarray, rate_hz: int = 16_000, period: int = 2048) -> Iterator[None]:
+    """The microphones of `pulseaudio` hear this, `[M, n]`, again and again."""
+    from edge_sdk.audio.alsa import AlsaPlayback, PcmConfig
+
+    stop = threading.Event()
+
+    def play() -> None:
+        feed, at = AlsaPlayback(PcmConfig("mics_feed", rate_hz, len(x), period=period), priming=1), 0
+        while not stop.is_set():
+            feed.write(np.take(x, range(at, at + period), axis=1, mode="wrap"))
+            at = (at + period) % x.shape[1]
+        feed.close()
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(START_S)
 
 
 @contextmanager

@@ -5,16 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from edge_sdk.audio.alsa import AlsaPlayback, PcmConfig
 from edge_sdk.audio.arrays import load_array
 from edge_sdk.audio.calibration import Calibration, to_toml
 from edge_sdk.beamforming.localizer import Localizer, LocalizerConfig
@@ -22,7 +18,7 @@ from edge_sdk.cli import main
 from edge_sdk.localize_live import Listener
 from tests.edge_sdk.beamforming.scenes import RATE, heard, white
 from tests.edge_sdk.test_localize import always, run, scene, talking
-from tests.virtual_audio import pulseaudio
+from tests.virtual_audio import playing, pulseaudio
 
 ARRAY = load_array("respeaker-usb-v2")  # its microphones are channels 1 to 4 of 6
 AZIMUTH = -120.0
@@ -35,31 +31,9 @@ def captured(seconds: float) -> np.ndarray:
     return x.astype(np.float32)
 
 
-@contextmanager
-def talker() -> Iterator[None]:
-    """Plays what the array shall hear, over and over."""
-    stop, sound = threading.Event(), captured(2.0)
-
-    def play() -> None:
-        playback = AlsaPlayback(PcmConfig("mics_feed", RATE, len(sound), period=320, periods=16), 4)
-        at = 0
-        while not stop.is_set():
-            playback.write(np.take(sound, range(at, at + 320), axis=1, mode="wrap"))
-            at = (at + 320) % sound.shape[1]
-        playback.close()
-
-    thread = threading.Thread(target=play)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def test_a_talker_is_found_live_until_ctrl_c() -> None:
     command = [sys.executable, "-m", "edge_sdk.cli", "localize", "--capture", "mics", "--array", ARRAY.name, "--json"]
-    with pulseaudio(mics=ARRAY.capture_channels), talker():
+    with pulseaudio(mics=ARRAY.capture_channels), playing(captured(2.0)):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
         try:
             assert process.stdout is not None

@@ -3,8 +3,6 @@ its side of one cross-faded block."""
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 import soundfile
 
 from edge_sdk import Separator
-from edge_sdk.audio.alsa import AlsaPlayback, PcmConfig
 from edge_sdk.contract import Bundle, read_bundle
 from edge_sdk.library import find_model
 from edge_sdk.live.engine import Engine
@@ -33,7 +30,7 @@ from tests.edge_sdk.live.engines import metrics
 from tests.edge_sdk.live.test_alsa_stream import heard, running, unhurried, until  # noqa: F401
 from tests.edge_sdk.live.test_stream import PLAIN, mixture, written
 from tests.edge_sdk.live.test_swap import BUDGET, PATIENCE_S, delayed, follow
-from tests.virtual_audio import pulseaudio
+from tests.virtual_audio import playing, pulseaudio
 
 FIRST, SECOND = "enhance-hearing-aid", "enhance-hearing-aid-float32"  # their memory is the shortest
 
@@ -136,26 +133,6 @@ def test_on_a_real_sound_server_nothing_is_lost(heard: list[np.ndarray], tmp_pat
     )
     assert np.count_nonzero(~(is_one | is_two)) <= 2 * size and is_one[-1]
     assert np.count_nonzero(is_two & ~is_one) > size
-
-
-@contextmanager
-def playing(x: np.ndarray) -> Iterator[None]:
-    """The microphones hear this, again and again."""
-    stop = threading.Event()
-
-    def play() -> None:
-        feed = AlsaPlayback(PcmConfig("mics_feed", RATE, len(x), period=2048), priming=1)
-        while not stop.is_set():
-            feed.write(x)
-        feed.close()
-
-    thread = threading.Thread(target=play)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(PATIENCE_S)
 
 
 def test_a_stream_that_is_closed_ends_the_processes_of_models_that_came(tmp_path: Path) -> None:
