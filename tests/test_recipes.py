@@ -22,7 +22,7 @@ DEAD = RoomConfig(length_m=(3, 4), width_m=(3, 4), rt60_s=(0.1, 0.12), positions
 
 def write_recordings(root: Path) -> Path:
     """The folders that the recipes name, with a few voices and noises in each."""
-    for split, speakers in (("train", 6), ("dev", 2)):
+    for split, speakers in (("train", 11), ("dev", 2)):
         for speaker in range(speakers):
             folder = root / split / "speech/so762" / f"{split}{speaker}"
             folder.mkdir(parents=True)

@@ -85,7 +85,7 @@ class ChannelNorm(Streaming):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         with torch.autocast(x.device.type, enabled=False):  # in bfloat16, means of many frames keep three digits
-            return self.normalize(x.float(), state)
+            return self.normalize(x.to(self.nothing.dtype), state)
 
     def normalize(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         (statistics, count), parts = state, []

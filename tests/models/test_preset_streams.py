@@ -18,6 +18,7 @@ from models.contract import (
     tensors,
     verify_contract,
 )
+from models.layers.background import Background
 from models.layers.norms import CumulativeNorm
 from models.layers.tdcn import ChannelNorm
 from models.network import Network
@@ -127,7 +128,7 @@ def test_a_reset_forgets_what_was_heard(config: NetworkConfig) -> None:
 def test_a_stream_of_a_day_is_as_good_as_one_as_long_as_the_horizon(config: NetworkConfig) -> None:
     """The clocks of norms are put forward: one that went on counting would have no step size left by then."""
     network = lively(config)
-    running = [m for m in network.modules() if isinstance(m, CumulativeNorm | ChannelNorm)]
+    running = [m for m in network.modules() if isinstance(m, CumulativeNorm | ChannelNorm | Background)]
     counting = clocks(network)
     assert len(counting) == len(running), "nothing else counts frames without end"
     if not running:
@@ -136,11 +137,16 @@ def test_a_stream_of_a_day_is_as_good_as_one_as_long_as_the_horizon(config: Netw
     _, state = streamed(network, x, network.init_state())
     at_horizon, at_a_day = (
         with_clocks(state, counting, frames)
-        for frames in (running[0].horizon, DAY_S * network.config.sample_rate // network.hop)
+        for frames in (longest(running[0]), DAY_S * network.config.sample_rate // network.hop)
     )
     (want, after), (got, late) = streamed(network, x, at_horizon), streamed(network, x, at_a_day)
     assert torch.equal(got, want) and torch.isfinite(got).all()
     assert all(torch.equal(a, b) for a, b in zip(tensors(late), tensors(after), strict=True)), "the clocks stop"
+
+
+def longest(memory: CumulativeNorm | ChannelNorm | Background) -> int:
+    """Frames after which its clock stops."""
+    return max(memory.horizons) if isinstance(memory, Background) else memory.horizon
 
 
 @torch.no_grad()

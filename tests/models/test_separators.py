@@ -65,7 +65,8 @@ def test_networks_fulfil_the_contract_and_have_the_latency_of_their_window(name:
 @pytest.mark.parametrize("name", CAUSAL)
 def test_networks_of_several_microphones_stream(name: str) -> None:
     network = tasnet(CAUSAL[name], "complex", SpatialConfig(3, combine="filter-and-sum"))
-    verify_contract(network, torch.randn(1, 3, 8 * 12), axis=-1, unit=8)
+    # In double precision, as gradients of phases are large and cancel.
+    verify_contract(network.double(), torch.randn(1, 3, 8 * 12, dtype=torch.float64), axis=-1, unit=8)
 
 
 @pytest.mark.parametrize("name", CAUSAL)

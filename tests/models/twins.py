@@ -24,7 +24,8 @@ def twin(config: NetworkConfig) -> NetworkConfig:
         return replace(config, beamformer=small_reach(config.beamformer), encoder=5, tac=7, separator=separator)
     if isinstance(config, FaSNetConfig):
         return replace(config, beamformer=small_reach(config.beamformer), encoder=5, separator=separator)
-    return replace(config, filterbank=small_bank(config.filterbank), separator=separator)
+    background = tuple(2 + index for index in range(len(config.background)))
+    return replace(config, filterbank=small_bank(config.filterbank), separator=separator, background=background)
 
 
 def small_separator(config: SeparatorConfig) -> SeparatorConfig:

@@ -85,16 +85,17 @@ def test_all_four_rungs_down_and_up_again_with_real_models() -> None:
     array, clock = load_array("respeaker-4mic"), Clock()
     beam = beam_engine(delay_and_sum_filters(lead_s(array, [0.0]), RATE), 1, BLOCK)
     engines = [
-        Breaking("enhance-mono", range(20, 60), clock),
+        Breaking("enhance-mono-float32", range(20, 60), clock),
         Breaking("enhance-hearing-aid", range(20, 60), clock),
         beam,
         Bypass(4, 1, BLOCK),
     ]
     ladder = Ladder(engines, LadderConfig(window=50, calm=30, calm_limit=60, trial=5), Clock())
     guard = Guard(ladder, metrics(4, 1, BLOCK), RATE, BLOCK)
-    x = np.repeat(noise(400 * BLOCK), 4, axis=0)
+    blocks = 1200
+    x = np.repeat(noise(blocks * BLOCK), 4, axis=0)
     y, rungs = np.empty((1, x.shape[1]), np.float32), []
-    for number in range(400):
+    for number in range(blocks):
         clock.now = number
         place = slice(number * BLOCK, (number + 1) * BLOCK)
         guard.process(x[:, place], y[:, place])
@@ -102,7 +103,7 @@ def test_all_four_rungs_down_and_up_again_with_real_models() -> None:
     assert set(rungs) == {0, 1, 2} and rungs[-1] == 0
     assert ladder.delay == max(engine.delay for engine in engines) == guard.delay
     assert np.isfinite(y).all()
-    want = Separator.open("enhance-mono").separate(x[:1])
+    want = Separator.open("enhance-mono-float32").separate(x[:1])
     last = slice(-100 * BLOCK, None)
     # Reset a while ago: what it has heard since is nearly all that it remembers.
     np.testing.assert_allclose(y[:, last], np.roll(want, guard.delay, axis=1)[:, last], rtol=0, atol=1e-3)
