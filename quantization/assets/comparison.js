@@ -75,7 +75,7 @@ class Player {
       return {source, gain};
     });
     const voices = this.voices;
-    voices[0].source.onended = () => this.voices === voices && this.pause();
+    voices[0].source.onended = () => this.voices === voices && this.end();
     this.show();
   }
 
@@ -86,6 +86,12 @@ class Player {
     this.starting = null;
     this.button.textContent = "Play";
     this.show();
+  }
+
+  // The clock moves by quanta of samples, so it may be a little short of the end when the sound is over.
+  end() {
+    this.pause();
+    this.seek(this.duration);
   }
 
   seek(seconds) {

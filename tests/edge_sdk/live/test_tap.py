@@ -76,7 +76,7 @@ def test_writing_keeps_no_memory() -> None:
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(2000):
             tap.write(x)
-        assert tracemalloc.get_traced_memory()[0] - before < 500  # bytes
+        assert tracemalloc.get_traced_memory()[0] - before < 2000, "a byte for every block would be more"
     finally:
         tracemalloc.stop()
 
