@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,8 @@ def delegate(delegate_library: Path) -> Delegate:
 @pytest.fixture
 def software_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """For processes that are started: SwiftShader as the only Vulkan driver."""
-    if not SWIFTSHADER.exists():
-        pytest.skip("no SwiftShader (apt-get install chromium)")
+    if not SWIFTSHADER.exists() or find_library("vulkan") is None:
+        pytest.skip("no SwiftShader or no Vulkan loader (apt-get install chromium libvulkan1)")
     monkeypatch.setenv("VK_ICD_FILENAMES", str(SWIFTSHADER))
     monkeypatch.delenv("VK_DRIVER_FILES", raising=False)
 
