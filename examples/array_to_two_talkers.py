@@ -4,9 +4,8 @@
 
 Without a recording it takes `examples/audio/two-talkers-4mic.flac`: a woman and a man who talk at once in a simulated
 room. A recording of your own has the four channels of a ReSpeaker 4-mic array (a circle of 4.05 cm radius), at 16 kHz.
-The network listens to one microphone and says who talks when and at which pitches; from that all four learn where each
-talker is. Needs `pip install 'edge-sdk[device]'`. As a command, and live:
-`edge-sdk separate|run --model separate-2spk --array respeaker-4mic --beam mwf --postfilter`.
+The network listens to all four and makes a filter of each for each talker, which it learned in rooms. Needs
+`pip install 'edge-sdk[device]'`. As a command, and live: `edge-sdk separate|run --model array4-2spk`.
 """
 
 import argparse
@@ -17,9 +16,6 @@ import numpy as np
 import soundfile
 
 from edge_sdk import EdgeError, Separator
-from edge_sdk.audio.arrays import load_array
-from edge_sdk.beamforming.named import beamformer
-from edge_sdk.beamforming.postfilter import PostFilterConfig
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("recording", nargs="?", type=Path, default=Path(__file__).parent / "audio/two-talkers-4mic.flac")
@@ -27,19 +23,18 @@ parser.add_argument("--out", type=Path, default=Path(), help="folder for talker-
 args = parser.parse_args()
 
 try:
-    network = Separator.open("separate-2spk")
-    rate_hz, array = network.sample_rate, load_array("respeaker-4mic")
-    beam = beamformer(network, rate_hz, array, "mwf", postfilter=PostFilterConfig())
+    network = Separator.open("array4-2spk")
+    rate_hz = network.sample_rate
     with soundfile.SoundFile(args.recording) as recording:
-        if (recording.samplerate, recording.channels) != (rate_hz, array.mics):
-            sys.exit(f"{args.recording}: expected {array.mics} channels at {rate_hz} Hz")
+        if (recording.samplerate, recording.channels) != (rate_hz, network.mics):
+            sys.exit(f"{args.recording}: expected {network.mics} channels at {rate_hz} Hz")
         # Blocks may have any size; this one is the network's. soundfile gives [n, channels].
         blocks = recording.blocks(network.block, dtype="float32", always_2d=True)
-        parts = [beam.process(block.T) for block in blocks]
-    parts.append(beam.flush())
+        parts = [network.process(block.T) for block in blocks]
+    parts.append(network.flush())
     args.out.mkdir(parents=True, exist_ok=True)
     # The stream runs behind the recording by `delay` samples; without them both begin together.
-    for number, talker in enumerate(np.concatenate(parts, axis=1)[:, beam.delay :], start=1):
+    for number, talker in enumerate(np.concatenate(parts, axis=1)[:, network.delay :], start=1):
         soundfile.write(args.out / f"talker-{number}.wav", talker, rate_hz)
         print(f"{args.out / f'talker-{number}.wav'}: {len(talker) / rate_hz:.1f} s")
 except (EdgeError, OSError, soundfile.SoundFileError) as error:

@@ -21,11 +21,7 @@ from demo_page import page
 from demo_report import HEARD, TWINS, Result, Run, facts, headline, quality_table, section, speed_table, wav_path
 
 from edge_sdk import EdgeError, Separator
-from edge_sdk.audio.arrays import load_array
 from edge_sdk.audio.wav import write_wav
-from edge_sdk.beamforming.named import beamformer
-from edge_sdk.beamforming.neural import NeuralBeamformer
-from edge_sdk.beamforming.postfilter import PostFilterConfig
 from edge_sdk.contract import write_file
 
 WARM_UP = 50  # blocks before anything counts, as in edge-sdk bench
@@ -53,8 +49,8 @@ def run_demo(out: Path, paced: bool) -> None:
     made = mixtures()
     for mixture in made:  # before the work: a folder that cannot be written shows at once
         write_wav(wav_path(out, mixture, HEARD), mixture.heard[:1], RATE_HZ)
-    models = {m.way: [open_warm(kind, m.model + end, m.array) for kind, end in TWINS.items()] for m in made}
-    results = [separated(mixture, models[mixture.way], paced) for mixture in made]
+    models = {m.model: [open_warm(kind, m.model + end) for kind, end in TWINS.items()] for m in made}
+    results = [separated(mixture, models[mixture.model], paced) for mixture in made]
     sections = [section(out, result) for result in results]
     tables = [quality_table(results), *(speed_table(name, family) for name, family in models.items())]
     about = facts(models, paced)
@@ -91,20 +87,17 @@ def matched(outputs: Samples, voices: dict[str, Samples]) -> dict[str, Samples]:
     return {voice: outputs[k] for k, voice in zip(best, voices, strict=True)}
 
 
-def open_warm(kind: str, model: str, array: str) -> Run:
-    """A model that has run for a while; with an array, it steers a beam of that."""
+def open_warm(kind: str, model: str) -> Run:
+    """A model that has run for a while."""
     separator = Separator.open(model)
-    stream: Separator | NeuralBeamformer = separator
-    if array:
-        stream = beamformer(separator, RATE_HZ, load_array(array), "mwf", postfilter=PostFilterConfig())
     for _ in range(WARM_UP):
-        stream.process(np.zeros((stream.mics, separator.block), np.float32))
-    stream.reset()
-    return Run(kind, separator, stream)
+        separator.process(np.zeros((separator.mics, separator.block), np.float32))
+    separator.reset()
+    return Run(kind, separator)
 
 
 def blocks(x: Samples, size: int) -> Iterator[Samples]:
-    """What a sound card would deliver, `[1, size]` at a time; the last one may be shorter."""
+    """What a sound card would deliver, `[mics, size]` at a time; the last one may be shorter."""
     for start in range(0, x.shape[1], size):
         yield x[:, start : start + size]
 
@@ -112,18 +105,18 @@ def blocks(x: Samples, size: int) -> Iterator[Samples]:
 def stream(run: Run, heard: Samples, paced: bool) -> Samples:
     """The outputs `[sources, n]` for a mixture `[mics, n]`, aligned with it; every block's time goes into `run`."""
     size, parts = run.separator.block, []
-    run.stream.reset()
+    run.separator.reset()
     due = time.perf_counter()
     for block in blocks(heard, size):
         if paced:
             due += size / RATE_HZ
             time.sleep(max(0.0, due - time.perf_counter()))
         begin = time.perf_counter()
-        parts.append(run.stream.process(block))
+        parts.append(run.separator.process(block))
         run.times_s.append(time.perf_counter() - begin)
-    parts.append(run.stream.flush())
+    parts.append(run.separator.flush())
     run.audio_s += heard.shape[1] / RATE_HZ
-    return np.concatenate(parts, axis=1)[:, run.stream.delay :]
+    return np.concatenate(parts, axis=1)[:, run.separator.delay :]
 
 
 if __name__ == "__main__":

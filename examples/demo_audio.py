@@ -26,8 +26,7 @@ CREDITS = (
 class Mixture:
     """What the microphones hear, `[mics, n]`, and each voice as it should come out, `[n]`, by who it is.
 
-    model: the shipped int8 model for it; its float32 twin is `MODEL-float32`. array: whose microphones these are, where
-    the model steers a beam of them.
+    model: the shipped int8 model for it; its float32 twin is `MODEL-float32`.
     """
 
     file: str
@@ -36,12 +35,6 @@ class Mixture:
     model: str
     heard: Samples
     voices: dict[str, Samples]
-    array: str = ""
-
-    @property
-    def way(self) -> str:
-        """What separates it, for people."""
-        return f"{self.model} with a beam of {len(self.heard)} microphones" if self.array else self.model
 
 
 def mixtures() -> list[Mixture]:
@@ -80,7 +73,7 @@ def in_a_room() -> Mixture:
     heard, _ = read_wav(AUDIO / "two-talkers-4mic.flac", RATE_HZ, mics=4)
     voices = {who: read_wav(AUDIO / f"two-talkers-{who}.flac", RATE_HZ, mics=1)[0][0] for who in ("woman", "man")}
     title, about = "The same two in a room", "A room that rings for 0.25 s, heard by four microphones in a circle"
-    return Mixture("room", title, about, "separate-2spk", heard, voices, "respeaker-4mic")
+    return Mixture("room", title, about, "array4-2spk", heard, voices)
 
 
 def rms(x: Samples) -> np.float32:

@@ -15,7 +15,6 @@ from demo_page import Clip, Section, Table
 
 from edge_sdk import Separator
 from edge_sdk.audio.wav import write_wav
-from edge_sdk.beamforming.neural import NeuralBeamformer
 from edge_sdk.bench import cpu_name
 
 TWINS = {"int8": "", "float32": "-float32"}  # what is appended to the name of a shipped model
@@ -24,11 +23,10 @@ HEARD = "noisy"  # the file of what the first microphone hears
 
 @dataclass
 class Run:
-    """A model, what runs it (itself, or a beam that it steers), and what it took for every block it was given."""
+    """A model, and what it took for every block it was given."""
 
     name: str
     separator: Separator
-    stream: Separator | NeuralBeamformer
     times_s: list[float] = field(default_factory=list)
     audio_s: float = 0.0
 
@@ -67,19 +65,19 @@ def label(mixture: Mixture, voice: str) -> str:
     return f"{mixture.title}, {mixture.about}"
 
 
-def speed_table(way: str, runs: list[Run]) -> Table:
+def speed_table(model: str, runs: list[Run]) -> Table:
     """One column for each model: narrow enough for a phone."""
     columns = []
     for run in runs:
         m = run.separator.manifest
         p50, p99 = np.percentile(run.times_s, [50, 99]) * 1e6
-        latency, block = (1000 * n / m.sample_rate for n in (run.stream.latency, m.block))
+        latency, block = (1000 * n / m.sample_rate for n in (m.latency, m.block))
         figures = (f"{m.size / 1e6:.2f}", f"{latency:g}", f"{block:g}", f"{p50:.0f}", f"{p99:.0f}")
         columns.append((run.name, *figures, f"{real_time_factor(run):.3f}"))
     times = ("time per block p50, µs", "time per block p99, µs", "real-time factor")
     names = ("model size, MB", "algorithmic latency, ms", "block, ms", *times)
     rows = tuple(zip(("weights", *names), *columns, strict=True))
-    return Table(f"How fast is {way}, on this machine", rows[0], rows[1:])
+    return Table(f"How fast is {model}, on this machine", rows[0], rows[1:])
 
 
 def tenths(value: float) -> str:
@@ -97,9 +95,9 @@ def real_time_factor(run: Run) -> float:
 
 def headline(results: list[Result], models: dict[str, list[Run]]) -> tuple[tuple[str, str], ...]:
     """The figures a reader looks for first: value and what it is, of the int8 model that cleans."""
-    first = results[0].mixture.way
+    first = results[0].mixture.model
     run = next(run for run in models[first] if run.name == "int8")
-    gains = [gain for result in results if result.mixture.way == first for gain in result.gains]
+    gains = [gain for result in results if result.mixture.model == first for gain in result.gains]
     m = run.separator.manifest
     median_us, block_ms = np.percentile(run.times_s, 50) * 1e6, 1000 * m.block / m.sample_rate
     return (

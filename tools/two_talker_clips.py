@@ -4,7 +4,8 @@
 
 A woman and a man talk at once in a room that is simulated by the image method, at a ReSpeaker 4-mic array on a table.
 Writes what the microphones hear, and what a perfect separation would give: each voice at the first microphone, with the
-reflections of its first 50 ms. Needs the extra `train`.
+reflections of its first 50 ms. The seed was chosen among the first twelve, by where people would sit; how much
+`array4-2spk` gains on it is in the middle of the twelve. Needs the extra `train`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ ROOM = RoomConfig(
     distance_m=(1.0, 1.5),
     separation_deg=90.0,
 )
-SEED = 20261122
+SEED = 8
 
 
 class OneRoom:
