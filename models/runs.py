@@ -69,12 +69,12 @@ def train(
     cache: Path | None = None,
     hardware: Hardware | None = None,
     max_minutes: float = math.inf,
-    extend: bool = False,
+    replan: bool = False,
     force: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
     """Train what the recipe says, going on from the run folder if it holds a state. Returns the folder and last entry.
 
-    extend: the recipe has more steps than the run was started with, and nothing else. force: go on although the
+    replan: the recipe has another number of steps than the run was started with. force: go on although the
     recordings, rooms or teacher changed. Starts worker processes, and with several devices the program itself once
     more for each: a script of your own calls it below `if __name__ == "__main__":`.
     Raises `RecipeError` where the folder belongs to another recipe, `DataError` for unusable recordings and full disks.
@@ -106,7 +106,7 @@ def train(
             files["teacher"] = find_checkpoint(recipe.distill.teacher, beside)
             teacher = load_teacher(files["teacher"], network)
         identity = identify(recipe, data, files)
-        with opened(run, recipe, text, identity, fabric, extend, force) as about, launched(fabric):
+        with opened(run, recipe, text, identity, fabric, replan, force) as about, launched(fabric):
             if recipe.distill:
                 fabric.to_device(teacher)
                 objective = Distillation(teacher, recipe.distill, recipe.fit.loss, network.reference)

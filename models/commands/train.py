@@ -24,7 +24,9 @@ def register(commands: Any) -> None:
     train.add_argument("--nodes", type=int, help="machines that run this command together (default: 1)")
     train.add_argument("--strategy", default="auto", help="how they share the work: auto, ddp (default: auto)")
     train.add_argument("--max-minutes", type=float, default=math.inf, help="stop in good order after so many minutes")
-    train.add_argument("--extend", action="store_true", help="the recipe has more steps than the run was started with")
+    train.add_argument(
+        "--replan", action="store_true", help="the recipe has more or fewer steps than the run was started with"
+    )
     train.add_argument("--force", action="store_true", help="go on although the recordings or rooms changed")
     train.add_argument("--json", action="store_true", help="print the last log entry as JSON")
     train.set_defaults(run=run_train)
@@ -39,7 +41,7 @@ def run_train(args: argparse.Namespace) -> int:
     logging.getLogger("lightning_fabric").setLevel(logging.getLogger().level)  # it would always tell of its processes
     hardware = Hardware(args.device, args.devices, args.nodes, args.strategy)
     folder, entry = train(
-        args.recipe, args.data, args.folder, args.cache, hardware, args.max_minutes, args.extend, args.force
+        args.recipe, args.data, args.folder, args.cache, hardware, args.max_minutes, args.replan, args.force
     )
     if not is_main_process():
         return 0

@@ -12,9 +12,9 @@ from edge_sdk.contract import write_file
 from edge_sdk.errors import RecipeError
 from models.data.rirs import INDEX
 from models.recipe import Recipe, load_recipe
-from models.training.extending import back_to_plateau, check_longer
 from models.training.fitting import STATE
 from models.training.provenance import commit, describe_recordings, describe_session, keep_provenance, sha256_of
+from models.training.replanning import back_to_plateau, check_replanned
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -38,7 +38,7 @@ def identify(recipe: Recipe, data: Path, files: dict[str, Path]) -> dict[str, An
 
 @contextlib.contextmanager
 def opened(
-    run: Path, recipe: Recipe, text: str, identity: dict[str, Any], fabric: Fabric, extend: bool, force: bool
+    run: Path, recipe: Recipe, text: str, identity: dict[str, Any], fabric: Fabric, replan: bool, force: bool
 ) -> Iterator[dict[str, Any]]:
     """The folder, locked by the main process, with recipe and `run.json` in it; what a checkpoint says of its origin.
 
@@ -50,13 +50,13 @@ def opened(
     run.mkdir(parents=True, exist_ok=True)
     with locked(run):
         resumed = (run / STATE).exists()
-        shorter = other_recipe(run, recipe) if resumed else None
-        if shorter:
-            check_longer(run, shorter, recipe, extend)
+        before = other_recipe(run, recipe) if resumed else None
+        if before:
+            check_replanned(run, before, recipe, replan)
         session = describe_session(text, fabric.device, fabric.world_size)
         identity = keep_provenance(run, identity, session, resumed, force)
-        if shorter:
-            back_to_plateau(run, shorter.fit)
+        if before:
+            back_to_plateau(run, before.fit)
         write_file(run / RECIPE, text.encode())
         about = {"recipe": recipe.name, "seed": recipe.seed, "commit": commit()}
         origins = {"start": recipe.fit.start, "teacher": recipe.distill.teacher if recipe.distill else ""}
