@@ -101,10 +101,10 @@ class Filterbank(nn.Module):
             return self.decoder(coefficients.to(self.decoder.weight.dtype))
 
 
-def squared_magnitudes(coefficients: Tensor) -> Tensor:
+def squared_magnitudes(coefficients: Tensor, floor: float = MAGNITUDE_FLOOR) -> Tensor:
     """Of complex coefficients, real parts first and imaginary ones after, above the floor: `[..., bins]`."""
     real, imaginary = coefficients.chunk(2, dim=-1)
-    return real.square() + imaginary.square() + MAGNITUDE_FLOOR
+    return real.square() + imaginary.square() + floor
 
 
 def compressed_magnitudes(coefficients: Tensor) -> Tensor:
