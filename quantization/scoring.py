@@ -32,7 +32,7 @@ FEW = 12  # mixtures that are scored sooner than worker processes start
 
 @dataclass(frozen=True)
 class Task:
-    """A model on a set: paths, and how to open them. quick: for SI-SDR alone, beside nothing."""
+    """A model on a set: paths, and how to open them. quick: for SI-SDR alone, beside nothing. alone: beside nothing."""
 
     model: str
     set: Path
@@ -40,6 +40,7 @@ class Task:
     cache: Path
     backend: str = "auto"
     quick: bool = False
+    alone: bool = False
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -116,7 +117,9 @@ def outputs(model: Model, mixture: np.ndarray, reference: int) -> np.ndarray:
 
 def references_of(task: Task, examples: Any) -> dict[str, Reference]:
     """The baselines and ceilings for the mixtures of a set."""
-    return {} if task.quick else references(examples.mics, examples.sources, examples.array is not None)
+    if task.quick or task.alone:
+        return {}
+    return references(examples.mics, examples.sources, examples.array is not None)
 
 
 def reference_of(examples: Any) -> int:

@@ -27,7 +27,9 @@ cp "$run/network.safetensors" "$checkpoint"
 "$command" quantize "$out/$name-float32.tflite" --recipe dynamic_int8 --checkpoint "$checkpoint" \
     --name "$name" --out "$out" --force
 for model in "$name" "$name-float32"; do
-    "$command" evaluate "$out/$model.tflite" --set "recipes/$name.toml" --data "$data" --json --clips --probes >"$out/$model.quality.json"
+    what=(--clips --probes)
+    [ "$model" = "$name" ] || what=(--alone)
+    "$command" evaluate "$out/$model.tflite" --set "recipes/$name.toml" --data "$data" --json "${what[@]}" >"$out/$model.quality.json"
     "$command" pack "$out/$model.tflite" --quality "$out/$model.quality.json" --out "$shipped/$model.edge" --force
 done
 minutes=()

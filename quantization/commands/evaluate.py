@@ -38,6 +38,9 @@ def register(commands: Any) -> None:
     evaluate.add_argument(
         "--quick", action="store_true", help="SI-SDR and swaps alone, without methods to compare with"
     )
+    evaluate.add_argument(
+        "--alone", action="store_true", help="every metric, but no methods to compare with: they take most of the time"
+    )
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(run=run_evaluate)
 
@@ -50,14 +53,15 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     if args.workers is not None and args.workers < 0:
         raise EdgeError(f"--workers {args.workers}: expected a number of processes, 0 for none besides this one")
-    if args.quick and args.report:
-        raise EdgeError("--quick with --report: a report shows every metric and method; leave one of them out")
+    for name in ("quick", "alone"):
+        if getattr(args, name) and args.report:
+            raise EdgeError(f"--{name} with --report: a report shows every metric and method; leave one of them out")
     if args.report:
         from quantization.evaluation_report import check_free
 
         check_free(args.report, args.force)
     started = time.monotonic()
-    task = Task(args.model, args.set, args.data, args.cache or default_cache(), args.backend, args.quick)
+    task = Task(args.model, args.set, args.data, args.cache or default_cache(), args.backend, args.quick, args.alone)
     scores = score_set(task, args.workers, args.cluster)
     model, examples = opened(task)
     found = results(args.model, examples, scores, references_of(task, examples))

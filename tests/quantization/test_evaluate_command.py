@@ -100,15 +100,20 @@ def test_json_has_what_it_always_had_and_everything_else(
     assert "clips" not in found
 
 
-def test_quick_gives_the_same_si_sdr_and_nothing_else(
+def test_quick_gives_the_same_si_sdr_alone_and_alone_the_same_of_everything(
     checkpoint: Path, where: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    quick, whole = (parse_json(run(capsys, checkpoint, *where, "--json", *way).encode()) for way in (["--quick"], []))
+    quick, alone, whole = (
+        parse_json(run(capsys, checkpoint, *where, "--json", *way).encode()) for way in (["--quick"], ["--alone"], [])
+    )
     assert not quick["references"] and not set(quick) & (METRICS - {"si_sdr"})
+    assert not alone["references"]
+    assert all(alone[name] == whole[name] for name in alone if name not in ("references", "date", "against"))
     assert all(quick[name] == whole[name] for name in KEPT | {"swap_rate", "mixtures", "silent_sources"})
     assert "SI-SDR improvement" in run(capsys, checkpoint, *where, "--quick")
-    message = refused(capsys, checkpoint, *where, "--quick", "--report", str(tmp_path / "report"))
-    assert "a report shows every metric and method" in message and not (tmp_path / "report").exists()
+    for way in ("--quick", "--alone"):
+        message = refused(capsys, checkpoint, *where, way, "--report", str(tmp_path / "report"))
+        assert f"{way} with --report: a report shows every metric" in message and not (tmp_path / "report").exists()
 
 
 def test_clips_are_printed_on_request_and_average_to_the_summary(
