@@ -26,8 +26,6 @@ from models.layers.norms import FrameNorm
 FEATURES = ("ipd", "icd")
 COMBINE = ("reference", "filter-and-sum")
 MAX_MICS = 64
-# Added to squared magnitudes whose phase is taken: -120 dB of full scale, for phases say as much in a quiet recording.
-PHASE_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,9 @@ class SpatialFeatures(nn.Module):
     def phase_differences(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and sine of the phase between the microphones of each pair, `[B, T, pairs, F]`.
 
-        Both fade to zero where a microphone hears less than `PHASE_FLOOR`: phases of rounding noise mean nothing.
+        Both fade to zero where a microphone hears less than the floor: phases of rounding noise mean nothing.
         """
-        scale = squared_magnitudes(coefficients, PHASE_FLOOR).rsqrt()
+        scale = squared_magnitudes(coefficients).rsqrt()
         real, imaginary = (side * scale for side in coefficients.chunk(2, dim=-1))
         (r1, r2), (i1, i2) = ((side[..., self.firsts, :], side[..., self.seconds, :]) for side in (real, imaginary))
         return r1 * r2 + i1 * i2, i1 * r2 - r1 * i2

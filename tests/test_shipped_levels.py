@@ -1,4 +1,4 @@
-"""The shipped separators do with quiet recordings what they do with loud ones."""
+"""The shipped models do with quiet recordings what they do with loud ones."""
 
 from itertools import permutations
 from pathlib import Path
@@ -21,6 +21,12 @@ def read(name: str) -> np.ndarray:
     return samples.T
 
 
+def in_rain() -> tuple[np.ndarray, np.ndarray]:
+    voice, noise = read("speech-man"), read("noise-rain")
+    noise = noise[:, : voice.shape[1]]
+    return voice + noise * np.sqrt(np.mean(voice**2) / np.mean(noise**2)), voice
+
+
 def at_once() -> tuple[np.ndarray, np.ndarray]:
     voices = [read(f"speech-{who}")[0, :75_000] for who in ("woman", "man")]
     sources = np.stack([voice / np.sqrt(np.mean(voice**2)) for voice in voices])
@@ -31,7 +37,15 @@ def in_a_room() -> tuple[np.ndarray, np.ndarray]:
     return read("two-talkers-4mic"), np.concatenate([read(f"two-talkers-{who}") for who in ("woman", "man")])
 
 
-@pytest.mark.parametrize(("model", "made"), [("separate-2spk", at_once), ("array4-2spk", in_a_room)])
+@pytest.mark.parametrize(
+    ("model", "made"),
+    [
+        ("enhance-mono", in_rain),
+        ("enhance-hearing-aid", in_rain),
+        ("separate-2spk", at_once),
+        ("array4-2spk", in_a_room),
+    ],
+)
 def test_a_quiet_recording_comes_out_nearly_as_clean_as_a_loud_one(model: str, made) -> None:
     mixture, sources = made()
     separator, scores = Separator.open(model), []

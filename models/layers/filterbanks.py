@@ -20,7 +20,9 @@ from models.layers.gammatone import gammatone_inverse, gammatone_rows
 STARTS = ("random", "stft", "gammatone")
 ACTIVATIONS = ("relu", "linear", "gated")
 COMPRESSION = 0.3  # exponent of the magnitudes a separator sees; loudness as the ear grades it, roughly
-MAGNITUDE_FLOOR = 1e-8  # added to squared magnitudes: -80 dB of full scale, below it compression would amplify rounding
+# Added to squared magnitudes, -120 dB of full scale: a recording at -60 dBFS looks as a loud one does, while what
+# rounding leaves of silence stays next to nothing when it is compressed, and without a phase.
+MAGNITUDE_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,10 @@ class Filterbank(nn.Module):
             return self.decoder(coefficients.to(self.decoder.weight.dtype))
 
 
-def squared_magnitudes(coefficients: Tensor, floor: float = MAGNITUDE_FLOOR) -> Tensor:
+def squared_magnitudes(coefficients: Tensor) -> Tensor:
     """Of complex coefficients, real parts first and imaginary ones after, above the floor: `[..., bins]`."""
     real, imaginary = coefficients.chunk(2, dim=-1)
-    return real.square() + imaginary.square() + floor
+    return real.square() + imaginary.square() + MAGNITUDE_FLOOR
 
 
 def compressed_magnitudes(coefficients: Tensor) -> Tensor:

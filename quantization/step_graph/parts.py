@@ -107,10 +107,10 @@ def part(x: Tensor, index: int, of: int) -> Tensor:
     return x[..., index * width : (index + 1) * width]
 
 
-def squared_magnitudes(coefficients: Tensor, floor: float = MAGNITUDE_FLOOR) -> Tensor:
+def squared_magnitudes(coefficients: Tensor) -> Tensor:
     """Of complex coefficients, real parts first and imaginary ones after, above the floor: `[..., bins]`."""
     real, imaginary = part(coefficients, 0, 2), part(coefficients, 1, 2)
-    return real * real + imaginary * imaginary + floor
+    return real * real + imaginary * imaginary + MAGNITUDE_FLOOR
 
 
 def compressed_magnitudes(coefficients: Tensor) -> Tensor:

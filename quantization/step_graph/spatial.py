@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.multichannel import PHASE_FLOOR, SpatialFeatures
+from models.multichannel import SpatialFeatures
 from quantization.step_graph.parts import compressed_magnitudes, join, part, squared_magnitudes
 from quantization.step_graph.tcn import frame_norm
 
@@ -31,7 +31,7 @@ class SpatialStep(nn.Module):
             levels = torch.cat([levels, self.kernel(coefficients).reshape(frames, -1)], dim=1)
         if not self.phases:
             return levels
-        scale = torch.rsqrt(squared_magnitudes(coefficients, PHASE_FLOOR))
+        scale = torch.rsqrt(squared_magnitudes(coefficients))
         real, imaginary = part(coefficients, 0, 2) * scale, part(coefficients, 1, 2) * scale
         (r1, r2), (i1, i2) = ((pick(side, self.firsts), pick(side, self.seconds)) for side in (real, imaginary))
         cosine, sine = r1 * r2 + i1 * i2, i1 * r2 - r1 * i2
