@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.figure  # noqa: F401 - before pytester, which forgets what a run imports first: it would come twice
 import numpy as np
 import pytest
 import soundfile
