@@ -123,13 +123,14 @@ PRESETS: dict[str, NetworkConfig] = {
         filterbank=FilterbankConfig(window=64, hop=32, filters=128),
         separator=TDCNConfig(bottleneck=64, hidden=128, blocks=6, repeats=2),
     ),
-    # For hearing aids, one talker out of noise: 32 ms of analysis at 4 ms of latency. The dilations let it start
-    # with the weights of a network of twice the hop.
+    # For hearing aids, one talker out of noise: 32 ms of analysis at 4 ms of latency. Dilations and horizons let it
+    # start with the weights of enhance-mono, which has twice the hop.
     "enhance-hearing-aid": TasNetConfig(
         sources=1,
         mask="complex",
         filterbank=FilterbankConfig(window=64, hop=32, context=448, filters=514, start="stft"),
-        separator=TCNConfig(bottleneck=128, hidden=256, skip=0, blocks=7, repeats=2, dilation=2),
+        separator=TCNConfig(bottleneck=160, hidden=384, skip=0, blocks=7, repeats=2, dilation=2),
+        background=(32, 128, 512),
     ),
     # For hearing aids, two talkers at 2 ms of latency: with so short windows a gammatone filterbank does best (Ditter &
     # Gerkmann, 2020).

@@ -27,7 +27,7 @@ MOST_LOST_DB = 0.15  # of it, to int8
 RECIPES = ("dynamic_int8", "float32")
 MAX_MB = {  # as RECIPES
     "enhance-mono": (3.0, 10.0),
-    "enhance-hearing-aid": (2.0, 6.0),
+    "enhance-hearing-aid": (3.0, 10.0),
     "separate-2spk": (3.0, 10.2),
     "array4-2spk": (3.0, 10.0),
 }

@@ -32,7 +32,7 @@ from tests.edge_sdk.live.test_stream import PLAIN, mixture, written
 from tests.edge_sdk.live.test_swap import BUDGET, PATIENCE_S, delayed, follow
 from tests.virtual_audio import playing, pulseaudio
 
-FIRST, SECOND = "enhance-hearing-aid", "enhance-hearing-aid-float32"  # their memory is the shortest
+FIRST, SECOND = "enhance-hearing-aid", "enhance-hearing-aid-float32"
 
 
 def test_on_a_sound_card_no_block_is_missing_late_or_altered(monkeypatch: pytest.MonkeyPatch) -> None:
