@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from edge_sdk import find_model, read_bundle
 from edge_sdk.accelerators.accelerator import CPU, GPU
 from edge_sdk.accelerators.choice import Wanted, choose
 from edge_sdk.backends import load_model
@@ -36,6 +37,14 @@ def test_negative_slopes_are_what_they_are_on_the_gpu_too(tmp_path: Path) -> Non
     for prelu in (layer for layer in net.modules() if isinstance(layer, torch.nn.PReLU)):
         torch.nn.init.constant_(prelu.weight, -0.3)
     choice = choose(export(net, "falling").bundle, Wanted(GPU), folder=tmp_path)
+    assert choice.accelerator == GPU and choice.verdict is not None and choice.verdict.trial is not None
+    assert choice.verdict.trial.agreement_db is not None and choice.verdict.trial.agreement_db > 90
+
+
+@pytest.mark.usefixtures("software_gpu")
+@pytest.mark.parametrize("name", ["enhance-mono", "enhance-hearing-aid", "separate-2spk", "array4-2spk"])
+def test_what_is_shipped_runs_on_a_gpu_as_on_the_cpu(name: str, tmp_path: Path) -> None:
+    choice = choose(read_bundle(find_model(f"{name}-float32")), Wanted(GPU), folder=tmp_path)
     assert choice.accelerator == GPU and choice.verdict is not None and choice.verdict.trial is not None
     assert choice.verdict.trial.agreement_db is not None and choice.verdict.trial.agreement_db > 90
 
