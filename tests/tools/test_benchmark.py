@@ -17,8 +17,12 @@ from edge_sdk.rings import Rings, whole_rows
 from models.layers.filterbanks import FilterbankConfig
 from models.layers.tcn import TCNConfig
 from models.tasnet import TasNet, TasNetConfig
+from models.zoo import build, preset
 from quantization.step_graph import step_graph
-from tools.benchmark import claims, estimates, host, turns
+from quantization.step_graph.graph import layer_macs
+from quantization.step_graph.parts import Depthwise, Slope
+from tools.benchmark import anatomy, claims, estimates, host, turns
+from tools.benchmark.alternatives import MATRICES
 from tools.benchmark.contexts import with_contexts
 from tools.benchmark.floor import Matrices
 from tools.benchmark.page import page
@@ -66,6 +70,38 @@ def test_the_matrices_alone_have_all_arithmetic_but_the_depthwise_filters(networ
         matrices(**matrices.inputs()).values(), zip(matrices.rows, matrices.layers, strict=True), strict=True
     ):
         assert output.shape == (rows, layer.out_features)
+
+
+def test_a_step_is_taken_apart_kind_by_kind() -> None:
+    """What is left out is not in the graph, nor its memory; and the whole step is left as it is."""
+    network = TasNet(replace(TINY, separator=replace(TINY.separator, norm="cumulative"))).eval()
+    kinds = {anatomy.slopes: Slope, anatomy.filters: Depthwise}
+    for leave_out, memory in (
+        (anatomy.slopes, set()),
+        (anatomy.norms, {"statistics", "count"}),
+        (anatomy.filters, {"taps"}),
+    ):
+        graph = step_graph(network, 8)
+        whole = graph(**graph.inputs)
+        before = set(graph.inputs)
+        leave_out(graph)
+        assert before - set(graph.inputs) == memory
+        found = graph(**{name: graph.inputs[name] for name in graph.inputs})
+        assert set(whole) - set(found) == {{"taps": "rows"}.get(name, f"{name}_out") for name in memory}
+        if leave_out in kinds:
+            assert not any(isinstance(module, kinds[leave_out]) for module in graph.modules())
+    for leave_out in (anatomy.norms, anatomy.slopes):
+        leave_out(graph)
+    assert Matrices(graph).macs == layer_macs(graph), "nothing but matrices has multiplications left"
+    with pytest.raises(ValueError, match="a separator of type StackedLSTMStep: expected a TCN"):
+        anatomy.norms(step_graph(build(preset("lstm-tasnet-edge")).eval(), 1))
+
+
+def test_the_parts_of_a_step_are_measured_beside_its_matrices() -> None:
+    rows = anatomy.rows(TasNet(TINY).eval(), "tiny", 2)
+    times = {row.variant: row.value for row in rows if row.measure == "times matrices"}
+    assert list(times) == [MATRICES, anatomy.AS_EXPORTED, anatomy.SLOPES, anatomy.NORMS, anatomy.WHOLE, anatomy.HOST]
+    assert times[MATRICES] == 1 and all(value > 0 for value in times.values())
 
 
 def test_all_take_their_turns_equally_often() -> None:

@@ -1,7 +1,8 @@
 """python -m tools.benchmark [--out FILE.json] [--only GROUP ...] [--presets NAME ...]
 
-Groups: core, alternatives, presets, small, scale, models, host, drift, beams, estimates. One thread of a machine that
-does nothing else; every comparison is within this run. Prints the rows as they come and writes them all at the end.
+Groups: core, alternatives, anatomy, presets, small, scale, models, host, drift, beams, estimates. One thread of a
+machine that does nothing else; every comparison is within this run. Prints the rows as they come and writes them all at
+the end.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ def alternatives() -> Iterator[Row]:
     for name, frames in ((PAPER, 1), (PAPER, 8), ("conv-tasnet-edge", 1), ("conv-tasnet-edge", 8)):
         torch.manual_seed(0)
         yield from rows(build(preset(name)).eval(), name, frames)
+
+
+def anatomy() -> Iterator[Row]:
+    import torch
+
+    from models.zoo import build, preset
+    from tools.benchmark.anatomy import rows
+
+    for frames in (1, 8):
+        torch.manual_seed(0)
+        yield from rows(build(preset(PAPER)).eval(), PAPER, frames)
 
 
 def presets(names: Iterable[str]) -> Iterator[Row]:
@@ -127,6 +139,7 @@ def main() -> int:
     groups: dict[str, Callable[[], Iterator[Row]]] = {
         "core": core,
         "alternatives": alternatives,
+        "anatomy": anatomy,
         "presets": lambda: presets(args.presets),
         "small": small,
         "scale": scale,

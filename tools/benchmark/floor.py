@@ -66,14 +66,19 @@ def convert(matrices: Matrices, recipe: str) -> bytes:
     """The TFLite model, in `float32` or `dynamic_int8`."""
     with silence():
         import litert_torch
-        from ai_edge_quantizer import qtyping, quantizer, recipe_manager
 
         converted = litert_torch.signature("floor", matrices.eval(), sample_kwargs=matrices.inputs()).convert()
         model = bytes(converted.model_content())
-        if recipe == "float32":
-            return model
+    return model if recipe == "float32" else dynamic(model, "FULLY_CONNECTED")
+
+
+def dynamic(model: bytes, operator: str) -> bytes:
+    """The model with the weights of one kind of operator in int8, scales of what they multiply found at run time."""
+    with silence():
+        from ai_edge_quantizer import qtyping, quantizer, recipe_manager
+
         rules = recipe_manager.RecipeManager()
-        rules.add_dynamic_config(".*", qtyping.TFLOperationName.FULLY_CONNECTED, 8)
+        rules.add_dynamic_config(".*", qtyping.TFLOperationName[operator], 8)
         return bytes(quantizer.Quantizer(model, rules.get_quantization_recipe()).quantize().quantized_model)
 
 
