@@ -226,10 +226,15 @@ def test_whole_blocks_allocate_nothing_that_stays(separator: Separator) -> None:
     out = np.empty((separator.sources, separator.block), np.float32)
     for _ in range(50):
         separator.process(x, out)
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(500):
-        separator.process(x, out)
-    after = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    assert after - before < 1000, "bytes after 500 blocks"
+
+    def kept() -> int:
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(500):
+            separator.process(x, out)
+        after = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return after - before
+
+    # What a block keeps is there every time; what other threads of the test runner keep is not.
+    assert min(kept() for _ in range(3)) < 1000, "bytes after 500 blocks"
