@@ -124,5 +124,11 @@ class SpatialFeatures(nn.Module):
         """
         scale = squared_magnitudes(coefficients).rsqrt()
         real, imaginary = (side * scale for side in coefficients.chunk(2, dim=-1))
-        (r1, r2), (i1, i2) = ((side[..., self.firsts, :], side[..., self.seconds, :]) for side in (real, imaginary))
+        r1, i1 = (of_mics(side, self.firsts) for side in (real, imaginary))
+        r2, i2 = (of_mics(side, self.seconds) for side in (real, imaginary))
         return r1 * r2 + i1 * i2, i1 * r2 - r1 * i2
+
+
+def of_mics(x: Tensor, mics: list[int]) -> Tensor:
+    """Those microphones of `[..., M, F]`, each as often as it is named: slices, whose gradients are cheap to add up."""
+    return torch.cat([x[..., mic : mic + 1, :] for mic in mics], dim=-2)
