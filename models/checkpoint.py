@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edge_sdk.contract import write_file
 from edge_sdk.errors import CheckpointError
+from models.more_pairs import sees_more, with_more_pairs
 from models.network import Network
 from models.zoo import build, config_from_dict, config_to_dict
 
@@ -91,7 +92,7 @@ def find_checkpoint(name: str, beside: Path) -> Path:
 
 
 def start_from(network: Network, path: Path, part: str = "") -> None:
-    """Give a network the weights of a checkpoint of the same configuration.
+    """Give a network the weights of a checkpoint of the same configuration, or of one that sees fewer pairs.
 
     part: a part of both, such as `separator`, that is to have them; the networks may differ in everything else, and in
     what does not change the shape of a weight.
@@ -105,13 +106,17 @@ def start_from(network: Network, path: Path, part: str = "") -> None:
                 f"{path}: its {part} does not fit the recipe's ({first_line(error)}); give both the same sizes"
             ) from error
         return
+    weights = other.state_dict()
+    if sees_more(network.config, other.config):
+        network.load_state_dict(with_more_pairs(weights, network.state_dict(), network.config, other.config))
+        return
     ours, theirs = config_to_dict(network.config), config_to_dict(other.config)
     if found := first_difference(ours, theirs):
         name, wanted, given = found
         raise CheckpointError(
             f"{path}: its network has {name} = {given!r}, the recipe's has {wanted!r}; make them equal or start anew"
         )
-    network.load_state_dict(other.state_dict())
+    network.load_state_dict(weights)
 
 
 def first_difference(ours: Any, theirs: Any, name: str = "network") -> tuple[str, Any, Any] | None:
