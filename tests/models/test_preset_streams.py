@@ -23,6 +23,7 @@ from models.layers.norms import CumulativeNorm
 from models.layers.tdcn import ChannelNorm
 from models.network import Network
 from models.streaming import State
+from models.tasnet import TasNetConfig
 from models.zoo import PRESETS, NetworkConfig, build, config_from_dict, config_to_dict, preset
 from tests.models.twins import HORIZON, twin
 
@@ -72,9 +73,12 @@ def test_a_twin_has_the_parts_and_the_latency_in_hops_of_its_preset(name: str) -
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_twins_fulfil_the_contract_and_have_the_latency_they_declare(name: str) -> None:
-    network = lively(twin(preset(name)))
-    verify_contract(network, recording(network, 12, batch=2), axis=-1, unit=network.hop)
-    check_latency(network, recording(network, 20))
+    config = twin(preset(name))
+    phases = isinstance(config, TasNetConfig) and config.spatial is not None
+    exact = torch.float64 if phases else torch.float32  # gradients of phases are large and cancel
+    network = lively(config).to(exact)
+    verify_contract(network, recording(network, 12, batch=2).to(exact), axis=-1, unit=network.hop)
+    check_latency(network, recording(network, 20).to(exact))
 
 
 @pytest.mark.slow
