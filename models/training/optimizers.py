@@ -31,7 +31,7 @@ def make_optimizers(network: nn.Module, config: FitConfig) -> list[Optimizer]:
     own = {id(p) for p in filterbank}
     rest = [p for p in network.parameters() if id(p) not in own]
     matrices = [p for p in rest if p.ndim > 1]
-    orthogonal = linear_weights(network, own) if config.optimizer == "muon" else []
+    orthogonal = layer_weights(network, own) if config.optimizer == "muon" else []
     taken = {id(p) for p in orthogonal}
     rates: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     groups = [
@@ -46,7 +46,7 @@ def make_optimizers(network: nn.Module, config: FitConfig) -> list[Optimizer]:
     return optimizers
 
 
-def linear_weights(network: nn.Module, without: set[int]) -> list[Tensor]:
-    """The weights of all linear layers but the filterbank's."""
-    weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
-    return [w for w in weights if w.ndim == 2 and id(w) not in without]
+def layer_weights(network: nn.Module, without: set[int]) -> list[Tensor]:
+    """The matrices of all linear layers and LSTMs but the filterbank's."""
+    layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.LSTM)]
+    return [p for layer in layers for p in layer.parameters(recurse=False) if p.ndim == 2 and id(p) not in without]

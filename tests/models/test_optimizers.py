@@ -15,7 +15,7 @@ from tests.models.recordings import edit, write_recipe
 
 
 @pytest.mark.parametrize("name", ["separate-2spk-edge", "fasnet-tac-edge", "enhance-speaker"])
-def test_muon_takes_the_matrices_of_linear_layers_and_adamw_everything_else(name: str) -> None:
+def test_muon_takes_the_matrices_of_linear_layers_and_lstms_and_adamw_everything_else(name: str) -> None:
     network = build(preset(name))
     adamw, muon = make_optimizers(network, FitConfig(optimizer="muon"))
     assert isinstance(adamw, AdamW) and isinstance(muon, Muon)
@@ -23,9 +23,11 @@ def test_muon_takes_the_matrices_of_linear_layers_and_adamw_everything_else(name
     names = {id(p): n for n, p in network.named_parameters()}
     assert sorted(names[id(p)] for both in taken for p in both) == sorted(names.values())
     assert all(p.ndim == 2 and min(p.shape) > 3 for p in taken[1])
-    linear = {id(m.weight) for m in network.modules() if isinstance(m, torch.nn.Linear)}
-    bank = {id(p) for n, p in network.named_parameters() if n.startswith("filterbank.")}
-    assert {id(p) for p in taken[1]} == linear - bank
+    linear = {f"{n}.weight" for n, m in network.named_modules() if isinstance(m, torch.nn.Linear)}
+    lstms = {n for n in names.values() if ".weight_ih_l" in n or ".weight_hh_l" in n}
+    bank = {n for n in names.values() if n.startswith("filterbank.")}
+    assert {names[id(p)] for p in taken[1]} == (linear | lstms) - bank
+    assert bool(lstms) == (name == "enhance-speaker")
 
 
 def test_a_step_of_muon_is_orthogonal_and_as_large_as_one_of_adamw() -> None:
