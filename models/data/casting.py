@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 
 from edge_sdk.errors import DataError
 from models.data.augment import Curve, equalizer, narrow_band, replayed, reverberated, speed, stretched_length
-from models.data.corpus import Corpus
+from models.data.corpus import Corpus, Recording
 from models.data.levels import normalized
 from models.data.synthetic import synthetic_noise
 
@@ -54,20 +54,24 @@ class Casting:
     def __init__(self, speech: Corpus, noise: Corpus | None, config: MixConfig, sample_rate: int) -> None:
         self.speech, self.noise, self.config, self.sample_rate = speech, noise, config, sample_rate
         self.samples = round(config.seconds * sample_rate)
+        self.genders = speech.genders(config.sources)
 
     def talkers(self, draws: Draws) -> list[Sound]:
         """Talkers of a mixture, `[n]` each, who take turns as far as the configuration asks for."""
         turns = take_turns(self.config.sources, self.samples, self.config.overlap, draws.extra)
-        found = []
+        alike = self.config.alike > 0 and draws.extra.random() < self.config.alike
+        found, gender = [], ""
         for begin, end in turns:
-            signal, path = self.talker(draws, end - begin)
+            signal, recording = self.talker(draws, end - begin, gender)
+            if alike and recording.gender in self.genders:
+                gender = recording.gender
             if end - begin < self.samples:
                 signal = placed(signal, begin, self.samples, round(FADE_S * self.sample_rate))
-            found.append((self.coloured(signal, draws), path))
+            found.append((self.coloured(signal, draws), recording.path))
         return found
 
-    def talker(self, draws: Draws, samples: int) -> Sound:
-        """Somebody who does not talk in this mixture yet, and the path."""
+    def talker(self, draws: Draws, samples: int, gender: str = "") -> tuple[np.ndarray, Recording]:
+        """Somebody who does not talk in this mixture yet, of that gender where one is given."""
         options, extra = self.config.augment, draws.extra
         length = stretched_length(samples, speed(extra, options.speech_speed, options.speech_speeds))
         curves = draws.device
@@ -76,10 +80,10 @@ class Casting:
         for _ in range(1000):
             index = draws.rng.choice(len(self.speech.recordings), p=self.speech.weights)
             recording = self.speech.recordings[index]
-            if recording.speaker not in draws.taken:
+            if recording.speaker not in draws.taken and gender in ("", recording.gender):
                 draws.taken.add(recording.speaker)
                 signal = self.stretch(index, length, draws.rng)
-                return replayed(signal, samples, self.sample_rate, curves), recording.path
+                return replayed(signal, samples, self.sample_rate, curves), recording
         raise DataError(f"no talker left besides {', '.join(sorted(draws.taken))}: the corpus has too few speakers")
 
     def stretch(self, index: int, samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -109,9 +113,8 @@ class Casting:
         options, extra, count = self.config.augment, draws.extra, self.config.babble_talkers
         if options.most_babble > count:
             count = int(extra.integers(count, options.most_babble + 1))
-        people = [
-            (normalized(signal), path) for signal, path in (self.talker(draws, self.samples) for _ in range(count))
-        ]
+        drawn = (self.talker(draws, self.samples) for _ in range(count))
+        people = [(normalized(signal), recording.path) for signal, recording in drawn]
         if options.most_babble:
             people = [(10 ** (extra.uniform(*QUIETER_DB) / 20) * signal, path) for signal, path in people]
         if not options.babble_reverb or extra.random() >= options.babble_reverb:

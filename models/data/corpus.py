@@ -12,6 +12,7 @@ import json
 import logging
 import multiprocessing
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -38,12 +39,13 @@ LAYOUT = 2  # of the files in the cache; those of another are not looked at
 
 @dataclass(frozen=True)
 class Recording:
-    """One decoded file: where its samples lie in the corpus, and who speaks."""
+    """One decoded file: where its samples lie in the corpus, and who speaks. An unknown gender is empty."""
 
     path: str
     speaker: str
     offset: int
     samples: int
+    gender: str = ""
 
 
 class Corpus:
@@ -72,6 +74,11 @@ class Corpus:
     def speakers(self) -> set[str]:
         """Everybody who speaks in it."""
         return {r.speaker for r in self.recordings}
+
+    def genders(self, speakers: int) -> set[str]:
+        """The genders of which so many speakers are known."""
+        known = Counter(gender for _, gender in {(r.speaker, r.gender) for r in self.recordings} if gender)
+        return {gender for gender, count in known.items() if count >= speakers}
 
     @property
     def total(self) -> int:
@@ -104,7 +111,8 @@ def load_corpus(
     """The recordings of `root/folder` for each folder, decoded to `sample_rate`; decoded files are kept in `cache`.
 
     weights: how often a sub-folder is drawn relative to its minutes, by path prefix, 1 where none is given.
-    Speakers come from `manifest.csv` in `root` where there is one (columns path, speaker), else from the folder's name.
+    Speakers come from `manifest.csv` in `root` where there is one (columns path, speaker and, if known, gender), else
+    from the folder's name.
     Raises `DataError` for missing folders, where more than 1 % of the files cannot be read, and for a full disk.
     """
     paths = find_recordings(root, folders)
@@ -125,7 +133,8 @@ def load_corpus(
         log.warning("%s", "\n".join(listed(decoded.left_out, len(paths))))
     speakers, recordings, offset = read_speakers(root), [], 0
     for name, samples in decoded.lengths.items():
-        recordings.append(Recording(name, speakers.get(name, str(Path(name).parent)), offset, samples))
+        speaker, gender = speakers.get(name, (str(Path(name).parent), ""))
+        recordings.append(Recording(name, speaker, offset, samples, gender))
         offset += samples
     chances = np.array([weight_of(r.path, weights or {}) for r in recordings])
     return Corpus(samples_file, recordings, chances, decoded.left_out)
@@ -212,8 +221,8 @@ def decode_int16(path: Path, rate: int) -> np.ndarray | str:
         return str(error)
 
 
-def read_speakers(root: Path) -> dict[str, str]:
-    """Speaker of each path in `manifest.csv`, or nothing where there is no such file."""
+def read_speakers(root: Path) -> dict[str, tuple[str, str]]:
+    """Speaker and gender of each path in `manifest.csv`, or nothing where there is no such file."""
     import csv
 
     manifest = root / "manifest.csv"
@@ -224,7 +233,7 @@ def read_speakers(root: Path) -> dict[str, str]:
             rows = csv.DictReader(lines)
             if not {"path", "speaker"} <= set(rows.fieldnames or ()):
                 raise DataError(f"{manifest}: expected columns named path and speaker")
-            return {row["path"]: row["speaker"] for row in rows if row["speaker"]}
+            return {row["path"]: (row["speaker"], row.get("gender") or "") for row in rows if row["speaker"]}
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{manifest}: not a readable CSV file in UTF-8 ({error})") from error
 

@@ -58,6 +58,7 @@ class MixConfig:
     snr_db: tuple[float, float] = (-6.0, 16.0)  # talkers against the noise
     level_db: tuple[float, float] = (-40.0, -15.0)  # root mean square of the mixture, full scale = 0
     between_talkers_db: tuple[float, float] = (0.0, 5.0)  # first talker against each other one
+    alike: float = 0.0  # chance that all talkers are of one gender: theirs are the voices hardest to tell apart
     second_noise: float = 0.3  # chance that a second noise is added to the first
     babble: float = 0.15  # chance that the noise is other people talking
     babble_talkers: int = 4
@@ -75,7 +76,7 @@ class MixConfig:
                 f"seconds {self.seconds}, sources {self.sources}, babble_talkers {self.babble_talkers}: "
                 f"expected {SHORTEST} to {LONGEST} seconds and at least one of each"
             )
-        for name in ("second_noise", "babble", "colour"):
+        for name in ("alike", "second_noise", "babble", "colour"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} = {getattr(self, name)}: expected a chance, 0 to 1")
         for name in ("snr_db", "level_db", "between_talkers_db"):
@@ -219,6 +220,11 @@ def check_corpora(speech: Corpus, noise: Corpus | None, config: MixConfig, sampl
         raise DataError(
             f"{talkers} speakers: mixtures of {config.sources} talkers, and the babble of "
             f"{needed - config.sources}, need as many; add speakers or set babble = 0"
+        )
+    if config.alike and not speech.genders(config.sources):
+        raise DataError(
+            f"alike = {config.alike:g}, but {config.sources} speakers of one gender are not known; give manifest.csv "
+            "beside the recordings a column gender, or set alike = 0"
         )
     for name, corpus in (("speech", speech), ("noise", noise if config.noisy else None)):
         if corpus is not None and corpus.total < config.seconds * sample_rate:
