@@ -17,7 +17,7 @@ from edge_sdk.beamforming.localizer import Localizer, LocalizerConfig
 from edge_sdk.cli import main
 from edge_sdk.localize_live import Listener
 from tests.edge_sdk.beamforming.scenes import RATE, heard, white
-from tests.edge_sdk.test_localize import always, run, scene, talking
+from tests.edge_sdk.talkers import always, run, scene, talking
 from tests.virtual_audio import playing, pulseaudio
 
 ARRAY = load_array("respeaker-usb-v2")  # its microphones are channels 1 to 4 of 6

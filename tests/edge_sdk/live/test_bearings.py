@@ -11,7 +11,7 @@ from edge_sdk.beamforming.zones import Zone
 from edge_sdk.live.bearings import LOOK_S, MOST_S, Bearings, bearings_of
 from edge_sdk.live.tap import Tap
 from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE
-from tests.edge_sdk.test_localize import always, scene
+from tests.edge_sdk.talkers import always, scene
 
 AZIMUTH = 70.0
 

@@ -23,7 +23,7 @@ from tests.browser import CHROMIUM, WITHOUT, Browser, browser
 from tests.edge_sdk.beamforming.scenes import CIRCLE
 from tests.edge_sdk.live.exposition import parse
 from tests.edge_sdk.live.reported import busy, quiet
-from tests.edge_sdk.test_localize import always, scene
+from tests.edge_sdk.talkers import always, scene
 
 RATE, BLOCK, MICS, SOURCES = 16_000, 160, 3, 2
 CYCLE = 60_001  # samples until the sequence begins anew
