@@ -5,7 +5,9 @@ Theirs and ours see the same frames if each gets the silence before and after th
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from models.network import Network
 FROZEN = Path(__file__).parent / "assets" / "imported"
 # Sums in another order; relative to the largest sample. Measured: at most 1e-6, at published size (make test-import).
 TOLERANCE = 1e-5
+# What torchaudio's weights do not say of its frozen network.
+TORCHAUDIO = {"msk_activate": "relu", "msk_num_layers": 3, "sample_rate": 8000}
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,10 @@ def load_frozen(name: str) -> Frozen:
     weights = {key.removeprefix("state_dict."): tensor for key, tensor in tensors.items()}
     contents = {**about["contents"], "state_dict": weights} if about["contents"] else weights
     return Frozen(about["toolkit"], contents, about["given"], mixture, sources)
+
+
+def changed(name: str, change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """The contents of a frozen checkpoint after a change."""
+    contents = copy.deepcopy(load_frozen(name).contents)
+    change(contents)
+    return contents
