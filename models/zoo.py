@@ -43,6 +43,14 @@ PRESETS: dict[str, NetworkConfig] = {
         separator=TCNConfig(bottleneck=160, hidden=384, skip=0, blocks=7, repeats=2),
         background=(16, 64, 256),
     ),
+    # The same frames and about as many weights, with a memory that has no end.
+    "enhance-mono-lstm": TasNetConfig(
+        sources=1,
+        mask="complex",
+        filterbank=FilterbankConfig(window=128, hop=64, context=384, filters=514, start="stft"),
+        separator=StackedLSTMConfig(hidden=288, layers=2),
+        background=(16, 64, 256),
+    ),
     # Two talkers at one microphone: 32 ms of analysis at 16 ms of latency.
     "separate-2spk-edge": TasNetConfig(
         sources=2,
