@@ -56,7 +56,7 @@ PRESETS: dict[str, NetworkConfig] = {
         sources=2,
         mask="complex",
         filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
-        separator=TCNConfig(bottleneck=160, hidden=320, skip=0, blocks=6, repeats=3),
+        separator=TCNConfig(bottleneck=160, hidden=312, skip=0, blocks=6, repeats=3),
     ),
     # Two talkers at four microphones, as on a ReSpeaker 4-mic array: the same frames, a filter per microphone and
     # bin, made by a network that all bins share.
