@@ -21,18 +21,22 @@ DEAD = RoomConfig(length_m=(3, 4), width_m=(3, 4), rt60_s=(0.1, 0.12), positions
 
 
 def write_recordings(root: Path) -> Path:
-    """The folders that the recipes name, with a few voices and noises in each."""
+    """The folders that the recipes name, with a few voices and noises in each, and who is of which gender."""
+    rows = ["path,speaker,gender"]
     for split, speakers in (("train", 11), ("dev", 2)):
         for speaker in range(speakers):
             folder = root / split / "speech/so762" / f"{split}{speaker}"
             folder.mkdir(parents=True)
             soundfile.write(folder / "take.wav", voice(10 * speaker + speakers), RATE)
+            path = (folder / "take.wav").relative_to(root).as_posix()
+            rows.append(f"{path},{split}{speaker},{'fm'[speaker % 2]}")
         (root / split / "noise").mkdir()
         noise = np.random.default_rng(speakers).standard_normal(3 * RATE)
         soundfile.write(root / split / "noise/noise.wav", 0.1 * noise.astype(np.float32), RATE)
     for folder in debian_folders():
         (root / folder).mkdir(parents=True)
         soundfile.write(root / folder / "sound.wav", 0.1 * noise.astype(np.float32), RATE)
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     return root
 
 
