@@ -29,7 +29,7 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     from edge_sdk.live.limiter import LimiterConfig
     from edge_sdk.live.mix import MixConfig
     from edge_sdk.live.realtime import RealtimeConfig
-    from edge_sdk.live.stream import RATE_HZ
+    from edge_sdk.live.sound import RATE_HZ
     from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 
     beam_options.check_beam(args, array_alone=True)

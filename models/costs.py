@@ -14,7 +14,8 @@ from torch import nn
 
 from edge_sdk.contract import LatencyPart, latency_parts
 from models.contract import tensors
-from models.fasnet import FaSNet, FilterAndSumNetwork
+from models.fasnet import FaSNet
+from models.filter_network import FilterAndSumNetwork
 from models.layers.tcn import TCNBlock
 from models.multichannel import SpatialFeatures
 from models.network import Network

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from edge_sdk.audio.calibration import Correction
 from edge_sdk.audio.drift import DriftResampler
 from edge_sdk.audio.pcm import Capture, Playback
-from edge_sdk.beamforming.named import beamformer, stft_for
+from edge_sdk.beamforming.named import beamformer
 from edge_sdk.beamforming.postfilter import PostFilterConfig
 from edge_sdk.beamforming.steering import lead_s
 from edge_sdk.beamforming.time_domain import delay_and_sum_filters
-from edge_sdk.contract import Bundle, Manifest, read_bundle
-from edge_sdk.errors import ArrayError, EdgeError
+from edge_sdk.contract import Bundle, read_bundle
+from edge_sdk.errors import EdgeError
 from edge_sdk.library import find_model
 from edge_sdk.live.chain import LiveChain
 from edge_sdk.live.engine import Engine
@@ -36,24 +35,14 @@ from edge_sdk.live.places import Place, card_of, open_capture, open_playback, sa
 from edge_sdk.live.realtime import claim, follow
 from edge_sdk.live.reopening import ReopeningCapture, ReopeningPlayback
 from edge_sdk.live.ring import BufferedCapture
+from edge_sdk.live.sound import Sound, sound_of
 from edge_sdk.live.stand_in import StandIn, replacing, turning
 from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 from edge_sdk.live.swap import Swap, SwapError, require_fit
 from edge_sdk.live.web import taps
 from edge_sdk.separator import Separator
 
-RATE_HZ = 16_000  # without a model
 UNHURRIED_S = 60.0  # that a block of a file may take
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Samples per second, microphones that the wanted model takes, its sources, and samples of a block."""
-
-    rate_hz: int
-    mics: int
-    sources: int
-    block: int
 
 
 class LiveStream:
@@ -225,28 +214,6 @@ def close_all(engines: dict[Engine, int]) -> None:
     """End what runs beside any of them, also of those that came meanwhile."""
     for engine in engines:
         engine.close()
-
-
-def sound_of(manifests: Sequence[Manifest], config: StreamConfig) -> Sound:
-    """What models that take turns have in common; without any, what the microphones give. `EdgeError` where they cannot
-    take turns, or hear another array."""
-    array = config.array
-    if not manifests:
-        return Sound(RATE_HZ, 1, 1, config.period)
-    first = manifests[0]
-    mics = first.mics if array is None else array.mics
-    for m in manifests:
-        if m.mics not in (1, mics):
-            has = f"{first.name} takes {mics}" if array is None else f"{array.name} has {mics}"
-            raise ArrayError(f"{m.name} takes {m.mics} microphones, {has}; choose another model or --array")
-        if (m.sources, m.sample_rate) != (first.sources, first.sample_rate):
-            raise EdgeError(
-                f"{m.name} gives {m.sources} sources at {m.sample_rate} Hz, {first.name} {first.sources} at "
-                f"{first.sample_rate}; a smaller model must give the same"
-            )
-    hop = 1 if config.beam is None else stft_for(first.sample_rate).hop
-    block = math.lcm(hop, *(m.block for m in manifests))
-    return Sound(first.sample_rate, first.mics, first.sources, block)
 
 
 def stand_in(config: StreamConfig, sound: Sound, metrics: Metrics) -> StandIn:

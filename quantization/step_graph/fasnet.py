@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.contract import FilterAndSum
-from models.fasnet import FaSNet, FaSNetTAC, FilterAndSumNetwork
+from models.fasnet import FaSNet, FaSNetTAC
+from models.filter_network import FilterAndSumNetwork
 from models.layers.filter_and_sum import ENERGY_FLOOR, FilterTaps, FrameEncoder
 from models.layers.norms import BatchNorm
 from models.layers.tac import ExchangingConfig

@@ -9,7 +9,8 @@ from torch.nn.functional import cosine_similarity
 
 from edge_sdk.contract import from_plain, to_plain
 from models.contract import check_latency, verify_contract
-from models.fasnet import FaSNet, FaSNetConfig, FaSNetTAC, FaSNetTACConfig, FilterAndSumNetwork
+from models.fasnet import FaSNet, FaSNetConfig, FaSNetTAC, FaSNetTACConfig
+from models.filter_network import FilterAndSumNetwork
 from models.layers.dual_path import DualPathConfig
 from models.layers.filter_and_sum import FilterAndSumConfig, filter_and_sum, shares, similarity
 from models.layers.tcn import TCNConfig

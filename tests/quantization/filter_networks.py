@@ -2,7 +2,8 @@
 
 import torch
 
-from models.fasnet import FaSNet, FaSNetConfig, FaSNetTAC, FaSNetTACConfig, FilterAndSumNetwork
+from models.fasnet import FaSNet, FaSNetConfig, FaSNetTAC, FaSNetTACConfig
+from models.filter_network import FilterAndSumNetwork
 from models.layers.dual_path import DualPathConfig
 from models.layers.filter_and_sum import FilterAndSumConfig
 from models.layers.tcn import TCNConfig

@@ -13,7 +13,7 @@ from edge_sdk.cli import main
 from edge_sdk.contract import Bundle
 from edge_sdk.errors import ParityError
 from models.checkpoint import save_network
-from models.fasnet import FilterAndSumNetwork
+from models.filter_network import FilterAndSumNetwork
 from models.zoo import build, preset
 from quantization.artifact import Artifact
 from quantization.delegate import delegation

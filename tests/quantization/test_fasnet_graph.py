@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.fasnet import FaSNetTAC, FilterAndSumNetwork
+from models.fasnet import FaSNetTAC
+from models.filter_network import FilterAndSumNetwork
 from models.layers.dual_path import DualPathConfig
 from models.layers.filter_and_sum import filter_and_sum, shares, similarity
 from quantization.step_graph import step_graph
