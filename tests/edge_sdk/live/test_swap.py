@@ -1,94 +1,19 @@
 """Another engine takes over while a stream plays: when it may, when it must not, and the way back."""
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from edge_sdk.contract import read_bundle
-from edge_sdk.errors import EdgeError
 from edge_sdk.library import find_model
-from edge_sdk.live.engine import Engine, Outcome
-from edge_sdk.live.guard import Guard
+from edge_sdk.live.engine import Outcome
 from edge_sdk.live.ladder import Ladder
-from edge_sdk.live.ladder_config import LadderConfig
 from edge_sdk.live.local import Bypass
 from edge_sdk.live.newcomer import memory_of
-from edge_sdk.live.swap import FailedError, Swap, SwapError, require_fit
-from tests.edge_sdk.live.devices import RATE
-from tests.edge_sdk.live.engines import Clock, Scripted, at, metrics, noise
-
-BLOCK, BUDGET = 64, 0.003
-QUICK = LadderConfig(bad=3, late=4, overruns=4, window=50, calm=100, calm_limit=800, trial=5)
-MEMORY = 5 * BLOCK  # of a scripted engine, said to whoever warms it
-PATIENCE_S = 60.0
-
-
-class Stage:
-    """A guard whose blocks are asked for one by one, and a helper that brings engines to it."""
-
-    def __init__(self, *engines: Engine, clock: Clock | None = None, memory: int = MEMORY) -> None:
-        self.ladder = Ladder([*engines, Bypass(1, 1, BLOCK)], QUICK, clock or Clock())
-        self.metrics = metrics(block=BLOCK)
-        self.guard = Guard(self.ladder, self.metrics, RATE, BLOCK, budget_s=BUDGET)
-        self.open: dict[Engine, int] = dict.fromkeys(engines, memory)
-        self.swap = Swap(self.ladder, lambda bundle: bundle.engine, self.open)  # type: ignore[attr-defined]
-        self.x = noise(4000 * BLOCK)
-        self.y = np.zeros_like(self.x)
-        self.blocks = 0
-
-    def play(self, blocks: int = 1) -> None:
-        for _ in range(blocks):
-            place = slice(self.blocks * BLOCK, (self.blocks + 1) * BLOCK)
-            self.guard.process(self.x[:, place].copy(), self.y[:, place])
-            self.blocks += 1
-
-    def bring(self, ask: Callable[[], int]) -> int | EdgeError:
-        """Let a helper do it, and play meanwhile, never faster than it follows; its answer."""
-        answer: list[int | EdgeError] = []
-
-        def help_it() -> None:
-            try:
-                answer.append(ask())
-            except EdgeError as error:
-                answer.append(error)
-
-        thread = threading.Thread(target=help_it)
-        thread.start()
-        end = time.monotonic() + PATIENCE_S
-        while thread.is_alive() and time.monotonic() < end:
-            if self.ladder.newcomer is None:
-                time.sleep(0.0005)
-            else:
-                self.play()
-                follow(self.ladder, thread)
-        thread.join(PATIENCE_S)
-        return answer[0]
-
-    def load(self, engine: Engine, memory: int = MEMORY) -> int | EdgeError:
-        """Bring this engine, of a model that remembers so many samples."""
-        return self.bring(lambda: self.swap.load(bundle_of(engine, memory)))
-
-
-def bundle_of(engine: Engine, memory: int) -> Any:
-    """As much of a bundle as `Swap` looks at."""
-    m = SimpleNamespace(name=engine.name, version="2", delays=(), carries=(), hop=1, context=memory, window=0)
-    return SimpleNamespace(manifest=m, engine=engine)
-
-
-def follow(ladder: Ladder, helper: threading.Thread) -> None:
-    """Wait until the helper has done what the last block gave it to do."""
-    while helper.is_alive() and (newcomer := ladder.newcomer) is not None:
-        if not newcomer.met or newcomer.ready or newcomer.unwanted is not None:
-            return
-        if newcomer._heard == newcomer._copied < newcomer._warm:
-            return
-        time.sleep(0.0005)
+from edge_sdk.live.swap import SwapError, require_fit
+from tests.edge_sdk.live.engines import Scripted, at
+from tests.edge_sdk.live.stage import BLOCK, MEMORY, QUICK, Stage, delayed
 
 
 def changed(y: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
@@ -97,10 +22,6 @@ def changed(y: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, 
     last = int(np.argmin(same_before)) if not same_before.all() else y.shape[1]
     first = y.shape[1] - int(np.argmin(same_after[::-1])) if not same_after.all() else 0
     return last, first
-
-
-def delayed(x: np.ndarray, delay: int) -> np.ndarray:
-    return np.pad(x, ((0, 0), (delay, 0)))[:, : x.shape[1]]
 
 
 @pytest.mark.parametrize("delay", [0, 32, 64])
@@ -191,77 +112,6 @@ def test_counts_begin_anew_with_a_model() -> None:
     stage.play(4)
     warm = MEMORY // BLOCK + 1
     assert stage.metrics.fallbacks["bad"] == 0 and 4 <= stage.metrics.snapshot().steps <= stage.blocks - 15 - warm
-
-
-@pytest.mark.parametrize(("outcome", "said"), [(Outcome.BAD, "a block was bad"), (Outcome.DEAD, "a block was dead")])
-def test_a_model_that_fails_while_it_is_warmed_is_not_heard(outcome: Outcome, said: str) -> None:
-    stage, new = Stage(Scripted("old")), Scripted("new", gain=0.5, fails=at([3], outcome))
-    answer = stage.load(new)
-    assert said in str(answer) and isinstance(answer, FailedError)
-    stage.play(5)
-    end = stage.blocks * BLOCK
-    np.testing.assert_array_equal(stage.y[:, :end], stage.x[:, :end])
-    assert new.closed and stage.metrics.rungs == ("old", "bypass") and stage.metrics.swaps == 0
-
-
-@pytest.mark.parametrize("outcome", [Outcome.BAD, Outcome.DEAD])
-def test_a_model_that_fails_when_it_is_its_turn_is_not_heard(outcome: Outcome) -> None:
-    warm = MEMORY // BLOCK + 1
-    stage, new = Stage(Scripted("old")), Scripted("new", gain=0.5, fails=at(range(warm, 4000), outcome))
-    assert isinstance(stage.load(new), FailedError)
-    stage.play(5)
-    end = stage.blocks * BLOCK
-    np.testing.assert_array_equal(stage.y[:, :end], stage.x[:, :end])
-
-
-def test_a_model_that_is_always_late_beside_the_other_is_not_heard() -> None:
-    """Fault: it keeps up when nobody waits for it, but not with the blocks. The sound is the old model's throughout."""
-    clock = Clock()
-    stage = Stage(Scripted("old", clock=clock), clock=clock)
-    slow = Scripted("new", gain=0.5, clock=clock, takes=lambda number: 1.1 * BUDGET)
-    assert "beside the engine that plays its blocks were late" in str(stage.load(slow))
-    stage.play(5)
-    end = stage.blocks * BLOCK
-    np.testing.assert_array_equal(stage.y[:, :end], stage.x[:, :end])
-
-
-def test_one_late_block_beside_the_other_only_puts_it_off() -> None:
-    clock = Clock()
-    stage = Stage(Scripted("old", clock=clock), clock=clock)
-    # Its blocks before the seventh are warm-up: five that it remembers, and one more.
-    new = Scripted("new", gain=0.5, clock=clock, takes=lambda number: 1.1 * BUDGET if number in (6, 7) else 0.0)
-    assert stage.load(new) == 1
-    stage.play(5)
-    assert stage.metrics.rungs[0] == "new" and not any(stage.metrics.fallbacks.values())
-
-
-def test_a_helper_that_does_not_follow_costs_the_stream_nothing() -> None:
-    """Fault: the machine has no time for it. Blocks are played faster than it hears them until there is no room."""
-    held, new = threading.Event(), Scripted("new", gain=0.5)
-    stage = Stage(Scripted("old"))
-
-    def hold(number: int) -> Outcome:
-        held.wait(PATIENCE_S)
-        return Outcome.GOOD
-
-    new.fails = hold
-    answers: list[str] = []
-
-    def ask() -> None:
-        with pytest.raises(SwapError) as refused:
-            stage.swap.load(bundle_of(new, MEMORY))
-        answers.append(str(refused.value))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    end = time.monotonic() + PATIENCE_S
-    while stage.ladder.newcomer is None and time.monotonic() < end:
-        time.sleep(0.001)
-    stage.play(300)
-    held.set()
-    thread.join(PATIENCE_S)
-    assert "too slow beside the engine that plays" in answers[0]
-    np.testing.assert_array_equal(stage.y[:, : 300 * BLOCK], stage.x[:, : 300 * BLOCK])
 
 
 def test_a_stream_that_begins_anew_meanwhile_warms_the_model_anew() -> None:
