@@ -4,17 +4,19 @@
 usage: tools/data_attribution.py MODEL MANIFEST.csv [FOLDER...] [MANIFEST.csv [FOLDER...]]...
   FOLDER  of the recipe's [data], seen from the manifest: only recordings in it are named; none: all of the manifest
 
-A manifest has the columns path, corpus, seconds, licence and attribution.
+A manifest has the columns path, corpus, seconds, licence and attribution; mail addresses in the last are left out.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 Corpus = tuple[str, str]  # its folder and its name
+MAIL = re.compile(r"\s*[<(]?[^\s<>(),;]+@[^\s<>(),;]+[>)]?")  # with the brackets around it
 
 
 def corpora(manifest: Path, folders: list[str]) -> dict[Corpus, list[dict[str, str]]]:
@@ -38,7 +40,7 @@ def authors(rows: list[dict[str, str]]) -> list[str]:
     """A line for every author and licence, with the number of files."""
     files: dict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
-        files[row["attribution"], row["licence"]] += 1
+        files[MAIL.sub("", row["attribution"]), row["licence"]] += 1
     return [f"- {attribution} ({licence}), {count}" for (attribution, licence), count in sorted(files.items())]
 
 

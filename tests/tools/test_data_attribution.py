@@ -14,7 +14,7 @@ def test_several_manifests_make_one_page(tmp_path: Path, capsys: pytest.CaptureF
     mine, debian = tmp_path / "manifest.csv", tmp_path / "debian/manifest.csv"
     rows = ("train/noise/a.ogg,rain,90,CC0,Ann", "train/noise/b.ogg,rain,30,CC0,Ann", "dev/noise/c.ogg,rain,60,CC0,Eve")
     mine.write_text(HEADER + "\n".join(rows))
-    debian.write_text(HEADER + "game/x.flac,game,30,CC-BY-4.0,Bob")
+    debian.write_text(HEADER + 'game/x.flac,game,30,CC-BY-4.0,"2012, Bob <b@example.org> and Di (d@example.org), Fay"')
     PAGE("a model", str(mine), "train/noise", str(debian))
     title, *page = capsys.readouterr().out.splitlines()
     assert title == "# Recordings that a model was trained on"
@@ -22,7 +22,7 @@ def test_several_manifests_make_one_page(tmp_path: Path, capsys: pytest.CaptureF
         "## train/noise: rain, 2.0 minutes",
         "- Ann (CC0), 2",
         "## debian: game, 0.5 minutes",
-        "- Bob (CC-BY-4.0), 1",
+        "- 2012, Bob and Di, Fay (CC-BY-4.0), 1",
     ]
 
 
