@@ -14,6 +14,7 @@ from torch import Tensor
 from edge_sdk.contract import write_file
 from edge_sdk.errors import CheckpointError
 from models.more_pairs import sees_more, with_more_pairs
+from models.more_views import looks_from_more_sides, with_more_views
 from models.network import Network
 from models.zoo import build, config_from_dict, config_to_dict
 
@@ -92,7 +93,7 @@ def find_checkpoint(name: str, beside: Path) -> Path:
 
 
 def start_from(network: Network, path: Path, part: str = "") -> None:
-    """Give a network the weights of a checkpoint of the same configuration, or of one that sees fewer pairs.
+    """Give a network the weights of a checkpoint of the same configuration, or of one with fewer pairs or views.
 
     part: a part of both, such as `separator`, that is to have them; the networks may differ in everything else, and in
     what does not change the shape of a weight.
@@ -109,6 +110,9 @@ def start_from(network: Network, path: Path, part: str = "") -> None:
     weights = other.state_dict()
     if sees_more(network.config, other.config):
         network.load_state_dict(with_more_pairs(weights, network.state_dict(), network.config, other.config))
+        return
+    if looks_from_more_sides(network.config, other.config):
+        network.load_state_dict(with_more_views(weights, network.config))
         return
     ours, theirs = config_to_dict(network.config), config_to_dict(other.config)
     if found := first_difference(ours, theirs):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from models.layers.filterbanks import compressed_magnitudes, squared_magnitudes
 from models.layers.norms import FrameNorm
+from models.layers.views import VIEWS
 
 FEATURES = ("ipd", "icd")
 COMBINE = ("reference", "filter-and-sum")
@@ -34,6 +35,8 @@ class SpatialConfig:
 
     pairs: whose differences are taken, and as many learned kernels; none named: the reference with each other one.
     combine: `reference` masks that microphone's coefficients, `filter-and-sum` those of all microphones.
+    views: orders of the microphones of a symmetric array in which the network looks at it, see `models.layers.views`;
+    pairs and masks are counted in that order. None: one view, as they are.
     """
 
     mics: int = 4
@@ -41,6 +44,7 @@ class SpatialConfig:
     features: tuple[str, ...] = ("ipd",)
     pairs: tuple[tuple[int, int], ...] = ()
     combine: str = "reference"
+    views: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not 2 <= self.mics <= MAX_MICS:
@@ -58,6 +62,12 @@ class SpatialConfig:
         for one, other in self.pairs:
             if one == other or not (0 <= one < self.mics and 0 <= other < self.mics):
                 raise ValueError(f"pair {one}, {other}: expected two microphones of 0 to {self.mics - 1}")
+
+        if self.views and len(self.views) != VIEWS:
+            raise ValueError(f"{len(self.views)} views: expected {VIEWS}, or none")
+        for view in self.views:
+            if sorted(view) != list(range(self.mics)):
+                raise ValueError(f"view {list(view)}: expected all microphones, 0 to {self.mics - 1}, in some order")
 
     @property
     def chosen_pairs(self) -> tuple[tuple[int, int], ...]:

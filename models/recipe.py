@@ -170,6 +170,11 @@ class Recipe:
     distill: DistillConfig | None = None
     seed: int = 1
 
+    @property
+    def views(self) -> int:
+        """In how many orders of the microphones the network looks at an array."""
+        return getattr(self.network, "views", 1)
+
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
@@ -183,6 +188,11 @@ class Recipe:
             raise ValueError(
                 f"fit.part = {self.fit.part!r}: expected a TasNet of one microphone whose mask is sigmoid or relu, and "
                 "no [distill]; leave it out to train everything at once"
+            )
+        if self.views > 1 and (self.distill or self.fit.batch % self.views):
+            raise ValueError(
+                f"fit.batch = {self.fit.batch} for a network of {self.views} views: expected a multiple, as each takes an "
+                "equal share, and no [distill]"
             )
         if self.mix.augment.noise_only and not self.fit.loss.silent:
             raise ValueError(

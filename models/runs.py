@@ -85,6 +85,7 @@ def train(
     from models.training.folder import identify, opened
     from models.training.trainer import Trainer
     from models.training.two_step import TRAINERS
+    from models.training.views import ViewTrainer
 
     recipe, beside = load_recipe(recipe_file), recipe_file.parent
     run = run or Path("runs") / recipe.name
@@ -112,7 +113,8 @@ def train(
                 objective = Distillation(teacher, recipe.distill, recipe.fit.loss, network.reference)
                 trainer = Trainer(network, recipe.fit, fabric, objective)
             else:
-                trainer = TRAINERS[recipe.fit.part](network, recipe.fit, fabric)
+                kind = ViewTrainer if recipe.views > 1 else TRAINERS[recipe.fit.part]
+                trainer = kind(network, recipe.fit, fabric)
             return run, fit(trainer, mixtures, dev, run, about, max_minutes)
     except OSError as error:
         where = error.filename or run

@@ -19,7 +19,8 @@ from models.layers.gammatone import gammatone_rows
 from models.layers.narrow_band import NarrowBand, NarrowBandConfig
 from models.layers.separators import SeparatorConfig, future_parts, make_separator
 from models.layers.tcn import TCNConfig
-from models.multichannel import SpatialConfig, SpatialFeatures
+from models.layers.views import SOURCES, ViewChoice
+from models.multichannel import SpatialConfig, SpatialFeatures, of_mics
 from models.network import Network
 from models.streaming import State, refuse_future
 
@@ -66,6 +67,8 @@ class TasNetConfig:
                     "mask 'complex' with a gammatone start: expected 'sigmoid' or 'relu', its rows are real"
                 )
             gammatone_rows(self.filterbank.filters, self.filterbank.frame, self.sample_rate)  # refuses too few filters
+        if self.spatial is not None and self.spatial.views:
+            self.check_views(self.spatial)
         if self.spatial is None or self.mask == "complex":
             return
         if "ipd" in self.spatial.features:
@@ -74,6 +77,18 @@ class TasNetConfig:
             )
         if self.spatial.combine == "filter-and-sum":
             raise ValueError(f"filter-and-sum with mask {self.mask!r}: expected 'complex', which can turn phases")
+
+    def check_views(self, spatial: SpatialConfig) -> None:
+        """`ValueError` where a network of these parts cannot have several views."""
+        if self.sources != SOURCES or self.narrow_band is None or self.background:
+            raise ValueError(f"views: expected {SOURCES} sources, a narrow_band, and no background")
+        if spatial.combine != "filter-and-sum" or not isinstance(self.separator, TCNConfig):
+            raise ValueError("views: expected combine = 'filter-and-sum' and a TCN, which several streams can share")
+
+    @property
+    def views(self) -> int:
+        """In how many orders of the microphones the network looks at the array."""
+        return len(self.spatial.views) or 1 if self.spatial else 1
 
     @property
     def levels(self) -> int:
@@ -99,11 +114,12 @@ class TasNet(Network):
         if config.narrow_band is not None:
             bins, context = config.levels, config.narrow_band.context
             self.separator = make_separator(config.separator, inputs, bins * context)
-            self.narrow_band = NarrowBand(config.narrow_band, bins, inputs // bins, outputs // bins)
+            self.narrow_band = NarrowBand(config.narrow_band, bins, inputs // bins, outputs // bins, config.views)
         else:
             self.separator = make_separator(config.separator, inputs, outputs, config.sources, quiet_start=is_complex)
             self.narrow_band = None
         self.overlap_add = OverlapAdd(bank.window, bank.hop)
+        self.choice = ViewChoice() if config.views > 1 else None
 
     @property
     def mics(self) -> int:
@@ -134,9 +150,11 @@ class TasNet(Network):
         return self.begin(batch, self.mics)
 
     def begin(self, batch: int, mics: int) -> State:
-        memory = () if self.future else self.separator.init_state(batch)
+        memory = () if self.future else self.separator.init_state(batch * self.config.views)
         if self.background is not None:
             memory = self.background.init_state(batch), memory
+        if self.choice is not None:
+            memory = self.choice.init_state(batch), memory
         overlap = self.overlap_add.init_state(batch * self.config.sources)
         return self.frames.init_state(batch * mics), memory, overlap
 
@@ -153,6 +171,11 @@ class TasNet(Network):
     def frame_step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Frames of the mixture `[B, T, M, frame]` to frames of the sources `[B, T, S, window]`: what is exported."""
         coefficients = self.filterbank.encode(frames)  # [B, T, M, N]
+        if self.choice is not None:
+            chosen, memory = state
+            viewed, memory = self.look(coefficients.expand(self.config.views, *coefficients.shape), memory)
+            sources, chosen = self.choice.step(viewed, chosen)
+            return self.filterbank.decode(sources), (chosen, memory)
         reference = coefficients[..., self.reference, :]
         if self.config.mask != "complex":
             reference = self.filterbank.activate(reference, frames[..., self.reference, :])
@@ -165,6 +188,17 @@ class TasNet(Network):
             filtered = complex_product(coefficients[:, :, None], *masks.chunk(2, dim=-1)).sum(-2)
             return self.filterbank.decode(reference[:, :, None] + filtered), state
         return self.filterbank.decode(self.apply_mask(reference[:, :, None], masks)), state
+
+    def look(self, coefficients: Tensor, state: State) -> tuple[Tensor, State]:
+        """What each view makes of its own mixtures: coefficients `[V, B, T, M, N]` to the sources', `[V, B, T, S, N]`."""
+        assert self.config.spatial is not None and self.spatial is not None
+        orders = self.config.spatial.views
+        seen = torch.cat([of_mics(x, list(view)) for x, view in zip(coefficients, orders, strict=True)])
+        masks, state = self.masks(self.spatial(compressed_magnitudes(seen[..., 0, :]), seen), state)
+        masks = masks.unflatten(-1, (self.mics, -1))
+        filtered = complex_product(seen[:, :, None], *masks.chunk(2, dim=-1)).sum(-2)
+        reference = coefficients[..., self.reference, :].flatten(0, 1)
+        return (reference[:, :, None] + filtered).unflatten(0, (len(orders), -1)), state
 
     def masks(self, features: Tensor, state: State) -> tuple[Tensor, State]:
         """What is said of features `[B, T, F]` for each source: `[B, T, S, N]`."""

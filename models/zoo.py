@@ -65,7 +65,12 @@ PRESETS: dict[str, NetworkConfig] = {
         mask="complex",
         filterbank=FilterbankConfig(window=256, hop=128, context=256, filters=514, start="stft"),
         separator=TCNConfig(bottleneck=128, hidden=320, skip=0, blocks=7, repeats=2),
-        spatial=SpatialConfig(mics=4, pairs=((0, 1), (0, 2), (0, 3), (1, 3)), combine="filter-and-sum"),
+        spatial=SpatialConfig(
+            mics=4,
+            pairs=((0, 1), (0, 2), (0, 3), (1, 3)),
+            combine="filter-and-sum",
+            views=((0, 1, 2, 3), (1, 2, 3, 0)),
+        ),
         narrow_band=NarrowBandConfig(),
     ),
     # The same at six microphones.

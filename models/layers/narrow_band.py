@@ -33,15 +33,16 @@ class NarrowBand(nn.Module):
     """From a context `[B, T, bins * context]` and features `[B, T, features * bins]` to `[B, T, outputs * bins]`.
 
     A feature of all bins comes after the other, and so do outputs; the numbers of a context stand side by side. The
-    last layer starts at zero, so that a mask `1 + y` starts by passing everything.
+    last layer starts at zero, so that a mask `1 + y` starts by passing everything. With several views it has rows for
+    each, and as many equal parts of the batch are what each of them sees.
     """
 
-    def __init__(self, config: NarrowBandConfig, bins: int, features: int, outputs: int) -> None:
+    def __init__(self, config: NarrowBandConfig, bins: int, features: int, outputs: int, views: int = 1) -> None:
         super().__init__()
-        self.bins, self.context = bins, config.context
+        self.bins, self.context, self.views = bins, config.context, views
         self.hidden = nn.Linear(config.context + features, config.hidden)
         self.prelu = nn.PReLU()
-        self.output = nn.Linear(config.hidden, outputs)
+        self.output = nn.Linear(config.hidden, views * outputs)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
@@ -49,4 +50,13 @@ class NarrowBand(nn.Module):
         own = nn.functional.layer_norm(features, features.shape[-1:], eps=EPS)
         of_bins = own.unflatten(-1, (-1, self.bins)).transpose(-1, -2)
         rows = torch.cat([context.unflatten(-1, (self.bins, self.context)), of_bins.to(context.dtype)], dim=-1)
-        return self.output(self.prelu(self.hidden(rows))).transpose(-1, -2).flatten(-2)
+        return self.said(self.prelu(self.hidden(rows))).transpose(-1, -2).flatten(-2)
+
+    def said(self, hidden: Tensor) -> Tensor:
+        """The last layer, of each view by its own rows."""
+        if self.views == 1:
+            said: Tensor = self.output(hidden)
+            return said
+        weights, biases = self.output.weight.chunk(self.views), self.output.bias.chunk(self.views)
+        parts = zip(hidden.chunk(self.views), weights, biases, strict=True)
+        return torch.cat([nn.functional.linear(*part) for part in parts])
