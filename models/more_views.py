@@ -15,11 +15,11 @@ from torch import Tensor
 from models.tasnet import TasNetConfig
 from models.zoo import NetworkConfig
 
-LAYER = "narrow_band.output."
+LAYER = "narrow_band.output"
 
 
 def looks_from_more_sides(ours: NetworkConfig, theirs: NetworkConfig) -> bool:
-    """Whether the first network is the second with several views instead of one, and nothing else between them differs."""
+    """Whether the first network is the second but for several views where that has one."""
     if not isinstance(ours, TasNetConfig) or not isinstance(theirs, TasNetConfig):
         return False
     if ours.spatial is None or theirs.spatial is None or not ours.spatial.views or theirs.spatial.views:
@@ -35,12 +35,10 @@ def with_more_views(weights: Mapping[str, Tensor], ours: NetworkConfig) -> dict[
     """
     assert isinstance(ours, TasNetConfig) and ours.spatial is not None
     spatial, found = ours.spatial, dict(weights)
-    for name in (LAYER + "weight", LAYER + "bias"):
-        rows = weights[name].unflatten(0, (ours.sources, spatial.mics, 2))
-        views = []
-        for view in spatial.views:
+    for kind in ("weight", "bias"):
+        rows = found.pop(f"{LAYER}.{kind}").unflatten(0, (ours.sources, spatial.mics, 2))
+        for number, view in enumerate(spatial.views):
             at, turned = view.index(spatial.reference), torch.zeros_like(rows)
             turned[:, at] = rows.sum(1)
-            views.append((rows if at == spatial.reference else turned).flatten(0, 2))
-        found[name] = torch.cat(views)
+            found[f"{LAYER}.{number}.{kind}"] = (rows if at == spatial.reference else turned).flatten(0, 2)
     return found

@@ -191,8 +191,8 @@ class Recipe:
             )
         if self.views > 1 and (self.distill or self.fit.batch % self.views):
             raise ValueError(
-                f"fit.batch = {self.fit.batch} for a network of {self.views} views: expected a multiple, as each takes an "
-                "equal share, and no [distill]"
+                f"fit.batch = {self.fit.batch} for a network of {self.views} views: expected a multiple, for "
+                "equal shares, and no [distill]"
             )
         if self.mix.augment.noise_only and not self.fit.loss.silent:
             raise ValueError(

@@ -190,7 +190,7 @@ class TasNet(Network):
         return self.filterbank.decode(self.apply_mask(reference[:, :, None], masks)), state
 
     def look(self, coefficients: Tensor, state: State) -> tuple[Tensor, State]:
-        """What each view makes of its own mixtures: coefficients `[V, B, T, M, N]` to the sources', `[V, B, T, S, N]`."""
+        """What each view makes of mixtures of its own: coefficients `[V, B, T, M, N]` to `[V, B, T, S, N]`."""
         assert self.config.spatial is not None and self.spatial is not None
         orders = self.config.spatial.views
         seen = torch.cat([of_mics(x, list(view)) for x, view in zip(coefficients, orders, strict=True)])

@@ -33,8 +33,8 @@ class NarrowBand(nn.Module):
     """From a context `[B, T, bins * context]` and features `[B, T, features * bins]` to `[B, T, outputs * bins]`.
 
     A feature of all bins comes after the other, and so do outputs; the numbers of a context stand side by side. The
-    last layer starts at zero, so that a mask `1 + y` starts by passing everything. With several views it has rows for
-    each, and as many equal parts of the batch are what each of them sees.
+    last layer starts at zero, so that a mask `1 + y` starts by passing everything. With several views each has a last
+    layer of its own, and as many equal parts of the batch are what each of them sees.
     """
 
     def __init__(self, config: NarrowBandConfig, bins: int, features: int, outputs: int, views: int = 1) -> None:
@@ -42,9 +42,11 @@ class NarrowBand(nn.Module):
         self.bins, self.context, self.views = bins, config.context, views
         self.hidden = nn.Linear(config.context + features, config.hidden)
         self.prelu = nn.PReLU()
-        self.output = nn.Linear(config.hidden, views * outputs)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        of_views = [nn.Linear(config.hidden, outputs) for _ in range(views)]
+        for output in of_views:
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)
+        self.output = nn.ModuleList(of_views) if views > 1 else of_views[0]
 
     def forward(self, context: Tensor, features: Tensor) -> Tensor:
         own = nn.functional.layer_norm(features, features.shape[-1:], eps=EPS)
@@ -53,10 +55,7 @@ class NarrowBand(nn.Module):
         return self.said(self.prelu(self.hidden(rows))).transpose(-1, -2).flatten(-2)
 
     def said(self, hidden: Tensor) -> Tensor:
-        """The last layer, of each view by its own rows."""
-        if self.views == 1:
-            said: Tensor = self.output(hidden)
-            return said
-        weights, biases = self.output.weight.chunk(self.views), self.output.bias.chunk(self.views)
-        parts = zip(hidden.chunk(self.views), weights, biases, strict=True)
-        return torch.cat([nn.functional.linear(*part) for part in parts])
+        """The last layer, that of each view on its part of the batch."""
+        layers = self.output if isinstance(self.output, nn.ModuleList) else [self.output]
+        parts = [layer(rows) for layer, rows in zip(layers, hidden.chunk(self.views), strict=True)]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
