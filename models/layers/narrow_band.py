@@ -54,8 +54,12 @@ class NarrowBand(nn.Module):
         rows = torch.cat([context.unflatten(-1, (self.bins, self.context)), of_bins.to(context.dtype)], dim=-1)
         return self.said(self.prelu(self.hidden(rows))).transpose(-1, -2).flatten(-2)
 
+    @property
+    def outputs(self) -> list[nn.Module]:
+        """The last layer of each view."""
+        return list(self.output) if isinstance(self.output, nn.ModuleList) else [self.output]
+
     def said(self, hidden: Tensor) -> Tensor:
         """The last layer, that of each view on its part of the batch."""
-        layers = self.output if isinstance(self.output, nn.ModuleList) else [self.output]
-        parts = [layer(rows) for layer, rows in zip(layers, hidden.chunk(self.views), strict=True)]
+        parts = [layer(rows) for layer, rows in zip(self.outputs, hidden.chunk(self.views), strict=True)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -80,7 +80,7 @@ def likenesses(means: Tensor) -> tuple[Tensor, Tensor]:
 
 def best(alike: Tensor) -> Tensor:
     """1 where the first view tells its sources apart at least as well as the second, else 0, of `[..., 2]`."""
-    return ((alike[..., 1] - alike[..., 0]) * STEEP + 1).clamp(0, 1)
+    return ((alike[..., 1] - alike[..., 0]) * STEEP + 0.5).clamp(-0.5, 0.5) + 0.5
 
 
 def orders(before: Tensor, first: Tensor, same: Tensor) -> Tensor:

@@ -6,22 +6,40 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.narrow_band import NarrowBand
-from quantization.step_graph.parts import Pointwise, Slope
+from quantization.step_graph.parts import Pointwise, Slope, join
 from quantization.step_graph.tcn import frame_norm
 
 
 class NarrowBandStep(nn.Module):
-    """A context `[T, bins * context]` and features `[T, features * bins]` to masks, `[T, outputs * bins]`."""
+    """A context `[T * V, bins * context]` and features `[T * V, features * bins]` to masks, `[T * V, outputs * bins]`.
+
+    The V views of a frame are next to each other.
+    """
 
     def __init__(self, narrow_band: NarrowBand, frames: int) -> None:
         super().__init__()
         self.frames, self.bins = frames, narrow_band.bins
         self.hidden = Pointwise(narrow_band.hidden.weight, narrow_band.hidden.bias)
         self.slope = Slope(narrow_band.prelu)
-        self.output = Pointwise(narrow_band.output.weight, narrow_band.output.bias)
+        self.outputs = nn.ModuleList(Pointwise(layer.weight, layer.bias) for layer in narrow_band.outputs)
 
     def forward(self, context: Tensor, features: Tensor) -> Tensor:
-        rows = self.frames * self.bins
-        own = frame_norm(features).reshape(self.frames, -1, self.bins).permute(0, 2, 1).reshape(rows, -1)
-        said: Tensor = self.output(self.slope(self.hidden(torch.cat([context.reshape(rows, -1), own], dim=1))))
-        return said.reshape(self.frames, self.bins, -1).permute(0, 2, 1).reshape(self.frames, -1)
+        seen = len(features)
+        rows = seen * self.bins
+        own = frame_norm(features).reshape(seen, -1, self.bins).permute(0, 2, 1).reshape(rows, -1)
+        hidden = self.slope(self.hidden(torch.cat([context.reshape(rows, -1), own], dim=1)))
+        return self.said(hidden).reshape(seen, self.bins, -1).permute(0, 2, 1).reshape(seen, -1)
+
+    def said(self, hidden: Tensor) -> Tensor:
+        """The last layer of each view on its rows, `[T * V * bins, hidden]` to `[T * V * bins, outputs]`."""
+        if len(self.outputs) == 1:
+            said: Tensor = self.outputs[0](hidden)
+            return said
+        by_view = hidden.reshape(self.frames, len(self.outputs), self.bins, -1)
+        views = [
+            layer(by_view[:, view : view + 1].reshape(self.frames * self.bins, -1)).reshape(
+                self.frames, 1, self.bins, -1
+            )
+            for view, layer in enumerate(self.outputs)
+        ]
+        return join(views, 1).reshape(len(hidden), -1)

@@ -24,9 +24,14 @@ STEP_FORMS: dict[type[Streaming], type[StepForm]] = {
 }
 
 
-def separator_step(separator: Streaming, frames: int) -> StepForm:
-    """The separator's step over `frames` frames; `ValueError` where nothing here can export it."""
+def separator_step(separator: Streaming, frames: int, streams: int = 1) -> StepForm:
+    """The separator's step over `frames` frames; `ValueError` where nothing here can export it.
+
+    streams: how many streams share it, of a TCN alone; the rows of a frame are next to each other.
+    """
+    if isinstance(separator, TCN):
+        return TCNStep(separator, frames, streams)
     form = STEP_FORMS.get(type(separator))
-    if form is None:
+    if form is None or streams > 1:
         raise ValueError(f"a separator of type {type(separator).__name__} has no exported form yet")
     return form(separator, frames)

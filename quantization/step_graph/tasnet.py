@@ -11,7 +11,8 @@ from quantization.step_graph.graph import StepGraph, layer_macs
 from quantization.step_graph.narrow_band import NarrowBandStep
 from quantization.step_graph.parts import FinePointwise, Pointwise, complex_product, compressed_magnitudes, join, part
 from quantization.step_graph.separators import separator_step
-from quantization.step_graph.spatial import SpatialStep
+from quantization.step_graph.spatial import SpatialStep, pick
+from quantization.step_graph.views import ViewChoiceStep
 
 
 class TasNetStep(StepGraph):
@@ -27,16 +28,21 @@ class TasNetStep(StepGraph):
         self.gate_encoder = Pointwise(gate.weight, None) if gate is not None else None
         self.spatial = SpatialStep(network.spatial) if network.spatial is not None else None
         self.background = BackgroundStep(network.background, frames_per_step) if network.background else None
-        self.separator = separator_step(network.separator, frames_per_step)
+        self.views = network.config.spatial.views if network.choice is not None else ()
+        self.separator = separator_step(network.separator, frames_per_step, max(1, len(self.views)))
+        self.choice = ViewChoiceStep(frames_per_step) if self.views else None
         narrow_band = network.narrow_band
         self.narrow_band = NarrowBandStep(narrow_band, frames_per_step) if narrow_band is not None else None
         # The inverse of gammatone filters is made of large numbers that nearly cancel.
         cancels = network.config.filterbank.start == "gammatone"
         self.decoder = (FinePointwise if cancels else Pointwise)(network.filterbank.decoder.weight, None)
-        self.declare(network.config.filterbank.frame, *(form for form in (self.background, self.separator) if form))
+        forms = (self.background, self.separator, self.choice)
+        self.declare(network.config.filterbank.frame, *(form for form in forms if form))
 
     def forward(self, frames: Tensor, **memory: Tensor) -> Memory:
         coefficients = self.encode(frames)  # [T, M, N]
+        if self.choice is not None:
+            return self.look(coefficients, self.choice, memory)
         reference = coefficients[:, self.reference : self.reference + 1].reshape(self.frames, -1)
         if self.mask != "complex":
             reference = self.activate(reference, frames[self.reference : self.reference + 1].reshape(self.frames, -1))
@@ -51,6 +57,28 @@ class TasNetStep(StepGraph):
             masks = self.narrow_band(masks, features)
         masked = [self.masked(reference, coefficients, part(masks, s, self.sources)) for s in range(self.sources)]
         return {"sources_out": self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1), **means, **after}
+
+    def look(self, coefficients: Tensor, choice: ViewChoiceStep, memory: Memory) -> Memory:
+        """The step of a network of several views, from coefficients `[T, M, N]` on."""
+        assert self.spatial is not None and self.narrow_band is not None
+        several, mics = len(self.views), self.mics
+        reference = coefficients[:, self.reference : self.reference + 1].reshape(self.frames, -1)
+        turned = pick(coefficients, [mic for view in self.views for mic in view])  # [T, V * M, N]
+        seen = turned.reshape(self.frames * several, mics, -1)
+        levels = compressed_magnitudes(seen[:, :1].reshape(len(seen), -1))
+        features = self.spatial(levels, seen)
+        context, after = self.separator(features, memory)
+        masks = self.narrow_band(context, features).reshape(self.frames, several, -1)
+        views = [
+            [
+                self.masked(reference, turned[:, v * mics : (v + 1) * mics], part(mask, s, self.sources))
+                for s in range(self.sources)
+            ]
+            for v in range(several)
+            for mask in [masks[:, v : v + 1].reshape(self.frames, -1)]
+        ]
+        sources, chosen = choice.choose(*views, memory)
+        return {"sources_out": self.decoder(join(sources, 0)).reshape(self.sources, self.frames, -1), **after, **chosen}
 
     def encode(self, frames: Tensor) -> Tensor:
         """Frames `[M, T, frame]` to coefficients `[T, M, N]`."""
