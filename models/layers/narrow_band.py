@@ -55,9 +55,10 @@ class NarrowBand(nn.Module):
         return self.said(self.prelu(self.hidden(rows))).transpose(-1, -2).flatten(-2)
 
     @property
-    def outputs(self) -> list[nn.Module]:
+    def outputs(self) -> list[nn.Linear]:
         """The last layer of each view."""
-        return list(self.output) if isinstance(self.output, nn.ModuleList) else [self.output]
+        layers = self.output if isinstance(self.output, nn.ModuleList) else [self.output]
+        return [layer for layer in layers if isinstance(layer, nn.Linear)]
 
     def said(self, hidden: Tensor) -> Tensor:
         """The last layer, that of each view on its part of the batch."""

@@ -35,6 +35,8 @@ class ViewChoice(Streaming):
     `[B, 2]`: 0 for the same, -2 for the other.
     """
 
+    horizon = HORIZON
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("nothing", torch.zeros(1, PRODUCTS), persistent=False)
@@ -47,7 +49,7 @@ class ViewChoice(Streaming):
         before, count, turned = state
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.nothing.dtype)
-            means = running_means(products(x), before, count, HORIZON)
+            means = running_means(products(x), before, count, self.horizon)
             alike, same = likenesses(means)
             order, frames = turned + 1, []
             for of_frame in torch.stack([best(alike), same], dim=-1).unbind(1):
@@ -58,7 +60,7 @@ class ViewChoice(Streaming):
             kept = (1 + torch.stack(frames, dim=1))[..., None, None] / 2
             views = x.permute(1, 2, 0, 3, 4)  # [B, T, V, S, N]
             y = (shares * (kept * views + (1 - kept) * views.flip(-2))).sum(2)
-        return y, (means[:, -1], (count + x.shape[2]).clamp(max=HORIZON), order - 1)
+        return y, (means[:, -1], (count + x.shape[2]).clamp(max=self.horizon), order - 1)
 
 
 def products(x: Tensor) -> Tensor:

@@ -68,16 +68,11 @@ class TasNetStep(StepGraph):
         levels = compressed_magnitudes(seen[:, :1].reshape(len(seen), -1))
         features = self.spatial(levels, seen)
         context, after = self.separator(features, memory)
-        masks = self.narrow_band(context, features).reshape(self.frames, several, -1)
-        views = [
-            [
-                self.masked(reference, turned[:, v * mics : (v + 1) * mics], part(mask, s, self.sources))
-                for s in range(self.sources)
-            ]
-            for v in range(several)
-            for mask in [masks[:, v : v + 1].reshape(self.frames, -1)]
-        ]
-        sources, chosen = choice.choose(*views, memory)
+        masks = self.narrow_band(context, features).reshape(self.frames, -1)  # view after view, source after source
+        views = turned.split(mics, dim=1)
+        parts = [part(masks, n, several * self.sources) for n in range(several * self.sources)]
+        masked = [self.masked(reference, views[n // self.sources], mask) for n, mask in enumerate(parts)]
+        sources, chosen = choice.choose(masked[: self.sources], masked[self.sources :], memory)
         return {"sources_out": self.decoder(join(sources, 0)).reshape(self.sources, self.frames, -1), **after, **chosen}
 
     def encode(self, frames: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from models.contract import (
 from models.layers.background import Background
 from models.layers.norms import CumulativeNorm
 from models.layers.tdcn import ChannelNorm
+from models.layers.views import ViewChoice
 from models.network import Network
 from models.streaming import State
 from models.tasnet import TasNetConfig
@@ -132,7 +133,7 @@ def test_a_reset_forgets_what_was_heard(config: NetworkConfig) -> None:
 def test_a_stream_of_a_day_is_as_good_as_one_as_long_as_the_horizon(config: NetworkConfig) -> None:
     """The clocks of norms are put forward: one that went on counting would have no step size left by then."""
     network = lively(config)
-    running = [m for m in network.modules() if isinstance(m, CumulativeNorm | ChannelNorm | Background)]
+    running = [m for m in network.modules() if isinstance(m, CumulativeNorm | ChannelNorm | Background | ViewChoice)]
     counting = clocks(network)
     assert len(counting) == len(running), "nothing else counts frames without end"
     if not running:
@@ -148,7 +149,7 @@ def test_a_stream_of_a_day_is_as_good_as_one_as_long_as_the_horizon(config: Netw
     assert all(torch.equal(a, b) for a, b in zip(tensors(late), tensors(after), strict=True)), "the clocks stop"
 
 
-def longest(memory: CumulativeNorm | ChannelNorm | Background) -> int:
+def longest(memory: CumulativeNorm | ChannelNorm | Background | ViewChoice) -> int:
     """Frames after which its clock stops."""
     return max(memory.horizons) if isinstance(memory, Background) else memory.horizon
 

@@ -1,0 +1,171 @@
+"""Two views of an array: the one that tells two talkers apart comes out, in the order that came out before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from edge_sdk.errors import CheckpointError
+from models.checkpoint import save_network, start_from
+from models.contract import check_latency, verify_contract
+from models.layers.filterbanks import FilterbankConfig
+from models.layers.narrow_band import NarrowBandConfig
+from models.layers.recurrent import StackedLSTMConfig
+from models.layers.tcn import TCNConfig
+from models.layers.views import ViewChoice
+from models.multichannel import SpatialConfig
+from models.tasnet import TasNet, TasNetConfig
+from models.training.views import OneViewEach
+
+VIEWS = ((0, 1, 2, 3), (1, 2, 3, 0))
+SPATIAL = SpatialConfig(4, combine="filter-and-sum", views=VIEWS)
+CONFIG = TasNetConfig(
+    mask="complex",
+    filterbank=FilterbankConfig(window=16, hop=8, context=16, filters=34, start="stft"),
+    separator=TCNConfig(bottleneck=6, hidden=8, skip=4, blocks=3, repeats=1),
+    spatial=SPATIAL,
+    narrow_band=NarrowBandConfig(context=3, hidden=5),
+)
+
+
+def lively(config: TasNetConfig) -> TasNet:
+    torch.manual_seed(1)
+    network = TasNet(config)
+    for parameter in network.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+def talkers(frames: int) -> Tensor:
+    """The coefficients of two people who talk by turns, sometimes both, `[T, S, N]`."""
+    generator = torch.Generator().manual_seed(3)
+    loud = torch.rand(frames // 5 + 1, 2, 1, generator=generator).repeat_interleave(5, dim=0)[:frames] ** 3
+    return loud * torch.randn(frames, 2, 34, generator=generator)
+
+
+def unsure(sources: Tensor) -> Tensor:
+    """What a view gives that cannot tell the talkers apart: all of it in both."""
+    return sources.sum(-2, keepdim=True).expand_as(sources) / 2
+
+
+def choose(first: Tensor, second: Tensor) -> Tensor:
+    return ViewChoice()(torch.stack([first, second])[:, None])[0]
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_the_view_that_tells_them_apart_comes_out(better: int) -> None:
+    wanted = talkers(200)
+    views = [wanted, unsure(wanted)] if better == 0 else [unsure(wanted), wanted]
+    y = choose(*views)
+    torch.testing.assert_close(y[50:], wanted[50:], rtol=0, atol=1e-3 * float(wanted.abs().max()))
+
+
+def test_views_that_are_equally_good_are_averaged_in_one_order() -> None:
+    wanted, noise = talkers(200), 0.1 * torch.randn(2, 200, 2, 34)
+    y = choose(wanted + noise[0], (wanted + noise[1]).flip(-2))
+    error, alone = (y - wanted)[20:].square().sum(), noise[0, 20:].square().sum()
+    assert error < 0.6 * alone, "half of what each adds"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_talkers_stay_where_they_are_when_the_other_view_takes_over(turned: bool) -> None:
+    """They move, slowly enough for both views to be of use meanwhile."""
+    wanted = talkers(1500)
+    fade = torch.linspace(2, -1, 1500).clamp(0, 1)[:, None, None]
+    second = fade.flip(0)
+    views = [f * wanted + (1 - f) * unsure(wanted) for f in (fade, second)]
+    y = choose(views[0], views[1].flip(-2) if turned else views[1])
+    for part in (slice(100, 300), slice(650, 850), slice(1300, 1500)):
+        kept, swapped = ((y[part] - w[part]).square().sum() for w in (wanted, wanted.flip(-2)))
+        assert kept < 0.2 * swapped, "half of each view being of both, (1/4)^2 to (3/4)^2 between"
+
+
+def test_silence_and_the_start_of_a_stream_decide_nothing() -> None:
+    wanted = talkers(200)
+    views = torch.stack([unsure(wanted), wanted.flip(-2)])[:, None]
+    silence = torch.zeros_like(views)
+    y = ViewChoice()(torch.cat([silence, views], dim=2))[0]
+    assert torch.isfinite(y).all() and not y[:200].any()
+    torch.testing.assert_close(y[200:].abs(), ViewChoice()(views)[0].abs(), rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("level", [1e-2, 30.0])
+def test_loud_and_soft_are_chosen_between_alike(level: float) -> None:
+    wanted = talkers(200)
+    views = (unsure(wanted), wanted)
+    torch.testing.assert_close(choose(*(level * v for v in views)) / level, choose(*views), rtol=0, atol=1e-4)
+
+
+def test_a_network_of_two_views_streams_as_it_declares() -> None:
+    network = lively(CONFIG).double()
+    x = torch.randn(2, 4, network.hop * 20, dtype=torch.float64)
+    verify_contract(network, x, axis=-1, unit=network.hop)
+    check_latency(network, x[:1])
+
+
+def test_each_view_has_its_share_of_a_batch() -> None:
+    """A mixture goes to the view of its place in the batch, and the others change nothing of what comes out."""
+    trained = OneViewEach(lively(CONFIG))
+    x = torch.randn(4, 4, 8 * 20)
+    with torch.no_grad():
+        y = trained(x)
+        torch.testing.assert_close(trained(x[[1, 0, 2, 3]])[[1, 0, 2, 3]], y)
+        turned = trained(x[[2, 3, 0, 1]])[[2, 3, 0, 1]]
+    assert all(not torch.allclose(turned[i], y[i]) for i in range(4))
+
+
+def test_a_network_goes_on_with_a_second_view_and_the_first_is_as_it_was(tmp_path: Path) -> None:
+    one = lively(replace(CONFIG, spatial=replace(SPATIAL, views=())))
+    save_network(tmp_path / "one.safetensors", one, {})
+    both = TasNet(CONFIG).eval()
+    start_from(both, tmp_path / "one.safetensors")
+    x = torch.randn(1, 4, 30 * one.hop)
+    with torch.no_grad():
+        y = OneViewEach(both)(x.repeat(2, 1, 1))
+        torch.testing.assert_close(y[:1], one(x))
+    assert y[1].isfinite().all() and not torch.allclose(y[1], y[0])
+
+
+def test_the_second_view_starts_with_the_same_mask_at_the_reference(tmp_path: Path) -> None:
+    """Where all microphones hear the same, what a filter of all passes is their sum, wherever the reference stands."""
+    one = lively(replace(CONFIG, spatial=replace(SPATIAL, views=())))
+    save_network(tmp_path / "one.safetensors", one, {})
+    both = TasNet(CONFIG).eval()
+    start_from(both, tmp_path / "one.safetensors")
+    x = torch.randn(1, 1, 30 * one.hop).expand(2, 4, -1)
+    with torch.no_grad():
+        first, second = OneViewEach(both)(x)
+    torch.testing.assert_close(second, first, rtol=0, atol=1e-5)
+
+
+def test_weights_of_another_size_are_not_taken_for_one_view(tmp_path: Path) -> None:
+    other = replace(CONFIG, spatial=replace(SPATIAL, views=()), narrow_band=NarrowBandConfig(3, 6))
+    save_network(tmp_path / "other.safetensors", TasNet(other), {})
+    with pytest.raises(CheckpointError, match="make them equal or start anew"):
+        start_from(TasNet(CONFIG), tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sources": 3}, "expected 2 sources"),
+        ({"narrow_band": None}, "a narrow_band"),
+        ({"background": (4,)}, "no background"),
+        ({"separator": StackedLSTMConfig()}, "a TCN"),
+        ({"spatial": replace(SPATIAL, combine="reference")}, "filter-and-sum"),
+    ],
+)
+def test_what_cannot_have_views_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"views: .*{message}"):
+        replace(CONFIG, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("views", [((0, 1, 2, 3),), ((0, 1, 2, 3), (0, 1, 2, 2)), ((0, 1, 2, 3), (0, 1, 2))])
+def test_views_are_orders_of_all_microphones(views: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(ValueError, match="view"):
+        SpatialConfig(4, combine="filter-and-sum", views=views)
