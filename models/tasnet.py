@@ -173,7 +173,7 @@ class TasNet(Network):
         coefficients = self.filterbank.encode(frames)  # [B, T, M, N]
         if self.choice is not None:
             chosen, memory = state
-            viewed, memory = self.look(coefficients.expand(self.config.views, *coefficients.shape), memory)
+            viewed, memory = self.separate_views(coefficients.expand(self.config.views, *coefficients.shape), memory)
             sources, chosen = self.choice.step(viewed, chosen)
             return self.filterbank.decode(sources), (chosen, memory)
         reference = coefficients[..., self.reference, :]
@@ -189,7 +189,7 @@ class TasNet(Network):
             return self.filterbank.decode(reference[:, :, None] + filtered), state
         return self.filterbank.decode(self.apply_mask(reference[:, :, None], masks)), state
 
-    def look(self, coefficients: Tensor, state: State) -> tuple[Tensor, State]:
+    def separate_views(self, coefficients: Tensor, state: State) -> tuple[Tensor, State]:
         """What each view makes of mixtures of its own: coefficients `[V, B, T, M, N]` to `[V, B, T, S, N]`."""
         assert self.config.spatial is not None and self.spatial is not None
         orders = self.config.spatial.views

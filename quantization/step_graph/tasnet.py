@@ -42,7 +42,7 @@ class TasNetStep(StepGraph):
     def forward(self, frames: Tensor, **memory: Tensor) -> Memory:
         coefficients = self.encode(frames)  # [T, M, N]
         if self.choice is not None:
-            return self.look(coefficients, self.choice, memory)
+            return self.separate_views(coefficients, self.choice, memory)
         reference = coefficients[:, self.reference : self.reference + 1].reshape(self.frames, -1)
         if self.mask != "complex":
             reference = self.activate(reference, frames[self.reference : self.reference + 1].reshape(self.frames, -1))
@@ -58,7 +58,7 @@ class TasNetStep(StepGraph):
         masked = [self.masked(reference, coefficients, part(masks, s, self.sources)) for s in range(self.sources)]
         return {"sources_out": self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1), **means, **after}
 
-    def look(self, coefficients: Tensor, choice: ViewChoiceStep, memory: Memory) -> Memory:
+    def separate_views(self, coefficients: Tensor, choice: ViewChoiceStep, memory: Memory) -> Memory:
         """The step of a network of several views, from coefficients `[T, M, N]` on."""
         assert self.spatial is not None and self.narrow_band is not None
         several, mics = len(self.views), self.mics
