@@ -1,67 +1,27 @@
 """Filters that a network steers: the network's masks in time with the microphones, exactly as late as they say."""
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
 
 from edge_sdk import Separator
-from edge_sdk.audio.arrays import load_array
 from edge_sdk.beamforming.beamformer import SpatialFilter, SpatialFilterConfig
 from edge_sdk.beamforming.designs import MVDR, DelayAndSum, Learned
 from edge_sdk.beamforming.directions import Found
 from edge_sdk.beamforming.fixed import delay_and_sum
 from edge_sdk.beamforming.masks import OutputMasks
-from edge_sdk.beamforming.named import BEAMS, OWN, beamformer, design
+from edge_sdk.beamforming.named import BEAMS, beamformer
 from edge_sdk.beamforming.neural import NeuralBeamformer
 from edge_sdk.beamforming.postfilter import PostFilterConfig
 from edge_sdk.beamforming.steering import plane_wave
 from edge_sdk.beamforming.stft import STFTConfig
-from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE, heard, outer, white
+from tests.edge_sdk.beamforming.networks import AZIMUTHS, STFT, Known, Passing, scene, si_sdr_db
+from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE, outer, white
 
-STFT = STFTConfig(256, 128)
 CONFIG = SpatialFilterConfig(mics=4, stft=STFT, forget=0.98)
-AZIMUTHS = [20.0, 135.0]
 POST = PostFilterConfig()
-
-
-class Known:
-    """A network that gives what it is told, `[S, n]`, so late and in such blocks; 1 microphone."""
-
-    mics = 1
-
-    def __init__(self, sources: np.ndarray, delay: int = 0, block: int = 1) -> None:
-        self.sources, self.delay, self.block = len(sources), delay, block
-        self._known = np.pad(sources.astype(np.float32), [(0, 0), (delay, 0)])
-        self.reset()
-
-    def reset(self) -> None:
-        self._taken = self._given = 0
-
-    def process(self, x: ArrayLike) -> np.ndarray:
-        begin, self._taken = self._given, self._taken + np.shape(x)[1]
-        self._given = self._taken // self.block * self.block
-        said = self._known[:, begin : self._given]
-        return np.pad(said, [(0, 0), (0, self._given - begin - said.shape[1])])
-
-
-@cache
-def scene(seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Images `[2, M, n]` of two sounds that pause at different times, and their mixture with noise 30 dB down; not to
-    be written to."""
-    sources = white(seconds, 2)
-    talking = np.repeat(np.random.default_rng(1).random((2, -(-sources.shape[1] // 800))) > 0.4, 800, axis=1)
-    images = heard(sources * talking[:, : sources.shape[1]], AZIMUTHS)
-    return images, (images.sum(axis=0) + 0.03 * white(seconds, 4, 100)).astype(np.float32)
-
-
-def si_sdr_db(estimate: np.ndarray, target: np.ndarray) -> float:
-    estimate, target = estimate.astype(float), target.astype(float)
-    scaled = (estimate @ target) / (target @ target) * target
-    return float(10 * np.log10((scaled @ scaled) / ((estimate - scaled) @ (estimate - scaled))))
 
 
 @pytest.fixture(params=["tiny", "carry", "array"])
@@ -193,19 +153,6 @@ def test_a_postfilter_takes_noise_off_that_a_beam_cannot() -> None:
     assert found[1] > found[0] + 1
 
 
-@pytest.mark.parametrize("beam", BEAMS)
-def test_silence_makes_silence_whatever_the_network_gives(beam: str) -> None:
-    _, x = scene(0.1)
-    stream = beamformer(Known(white(2.0, 2)), RATE, CIRCLE, beam, postfilter=POST)
-    quiet = np.zeros((4, 5000), np.float32)
-    for sound in (quiet, x):  # from the start, and after sound
-        stream.reset()
-        stream.process(sound)
-        y = stream.process(quiet)[:, stream.delay + stream.config.stft.window :]
-        np.testing.assert_array_equal(y, 0)
-        assert np.isfinite(stream.filter.weights).all()
-
-
 def test_a_refused_block_leaves_the_stream_as_it_was(network: Separator) -> None:
     _, x = scene(0.2)
     stream = NeuralBeamformer(network, CONFIG, MVDR(), POST)
@@ -236,87 +183,3 @@ def test_a_network_that_listens_again_hears_the_beam_and_steers_a_second_one() -
     waits = np.cumsum([stream.process(x[:, n : n + 1]).shape[1] for n in range(3 * stream.latency)])
     outputs = np.arange(waits[-1])
     assert (np.searchsorted(waits, outputs, side="right") + 1 - (outputs - stream.delay)).max() <= stream.latency
-
-
-class Passing:
-    """A network that gives what it hears, so late and in such blocks."""
-
-    mics = sources = 1
-
-    def __init__(self, delay: int, block: int) -> None:
-        self.delay, self.block = delay, block
-        self.reset()
-
-    def reset(self) -> None:
-        self._heard = np.zeros((1, self.delay), np.float32)
-        self._pending = 0
-
-    def process(self, x: ArrayLike) -> np.ndarray:
-        self._heard = np.concatenate([self._heard, np.asarray(x, np.float32)], axis=1)
-        self._pending += np.shape(x)[1]
-        count = self._pending // self.block * self.block
-        self._pending -= count
-        said, self._heard = self._heard[:, :count], self._heard[:, count:]
-        return said
-
-
-@pytest.mark.parametrize("zero", [[2], [0, 3], [0, 1, 2, 3]])
-@pytest.mark.parametrize("beam", BEAMS)
-def test_channels_of_zeros_from_the_start_are_left_out(beam: str, zero: list[int]) -> None:
-    images, mixture = scene(2.0)
-    x = mixture.copy()
-    x[zero] = 0
-    stream = beamformer(Known(images[:, 0]), RATE, CIRCLE, beam, postfilter=POST)
-    y = stream.separate(x)
-    assert np.isfinite(y).all() and np.isfinite(stream.filter.weights).all()
-    if len(zero) == 4:
-        assert not y.any()
-    else:
-        assert 0.05 < np.std(y[:, RATE:]) / np.std(mixture[0, RATE:]) < 2
-
-
-def test_what_a_broken_network_gives_never_leaves_a_filter() -> None:
-    """It is refused at the block in which it comes, and a new stream knows nothing of it."""
-    _, x = scene(0.2)
-    for bad in (np.nan, np.inf, 1e30):
-        known = white(0.2).astype(np.float32)
-        known[0, 2000] = bad
-        for beam in (*BEAMS, OWN):
-            network = Known(known)
-            stream = beamformer(network, RATE, CIRCLE, beam, postfilter=POST)
-            assert np.isfinite(stream.process(x[:, :1900])).all()
-            with pytest.raises(ValueError, match="expected finite ones"):
-                stream.process(x[:, 1900:])
-            stream.reset()
-            network._known[...] = 0
-            assert np.isfinite(stream.process(x)).all()
-
-
-def test_sizes_that_do_not_fit_are_refused() -> None:
-    hz = STFT.frequencies_hz(RATE)
-    one = Known(np.zeros((1, 9)))
-    with pytest.raises(ValueError, match="lag = 2"):
-        NeuralBeamformer(one, SpatialFilterConfig(mics=4, stft=STFT, lag=2), MVDR())
-    five = Known(np.zeros((5, 9)))
-    for beam, network, azimuths, message in [
-        ("none", one, None, "expected one of das, mvdr"),
-        ("das", one, [0.0, 90.0], "2 look directions for 1 sources"),
-        ("das", one, [float("nan")], "look direction"),
-        ("gev", one, [0.0], "only das, mvdr, lcmv"),
-        ("lcmv", five, None, "5 talkers and 4 microphones"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            design(beam, CIRCLE, hz, network.sources, azimuths_deg=azimuths)
-    with pytest.raises(ValueError, match="expected nothing to steer"):
-        beamformer(one, RATE, CIRCLE, OWN, azimuths_deg=[0.0])
-    with pytest.raises(ValueError, match="expected one talker, heard by one microphone"):
-        beamformer(Known(np.zeros((2, 9))), RATE, CIRCLE, "mvdr", again=one)
-    with pytest.raises(ValueError, match="1 microphone"):
-        beamformer(one, RATE, load_array("mono"), "mvdr")
-    array_network = Known(np.zeros((1, 9)))
-    array_network.mics = 6  # type: ignore[misc]
-    with pytest.raises(ValueError, match="a network for 6 microphones and 4"):
-        NeuralBeamformer(array_network, CONFIG, MVDR())
-    for wrong in ({"exponent": 0.0}, {"floor_db": 1.0}):
-        with pytest.raises(ValueError, match="expected above 0"):
-            PostFilterConfig(**wrong)

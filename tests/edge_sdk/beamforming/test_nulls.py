@@ -16,8 +16,8 @@ from edge_sdk.beamforming.named import STEERED, beamformer, design, stft_for
 from edge_sdk.beamforming.nulls import LOUDEST, nulls_for, zone_coherence
 from edge_sdk.beamforming.steering import plane_wave
 from edge_sdk.beamforming.zones import Zone
+from tests.edge_sdk.beamforming.networks import Known, si_sdr_db
 from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE, heard, outer, white
-from tests.edge_sdk.beamforming.test_neural import Known, si_sdr_db
 
 STFT = stft_for(RATE)
 HZ = STFT.frequencies_hz(RATE)

@@ -13,8 +13,8 @@ from edge_sdk.beamforming.named import beamformer, design
 from edge_sdk.beamforming.neural import NeuralBeamformer
 from edge_sdk.beamforming.steering import plane_wave
 from edge_sdk.beamforming.watch import FADE_S, MicrophoneWatch
+from tests.edge_sdk.beamforming.networks import AZIMUTHS, STFT, Known, scene, si_sdr_db
 from tests.edge_sdk.beamforming.scenes import CIRCLE, RATE, white
-from tests.edge_sdk.beamforming.test_neural import AZIMUTHS, STFT, Known, scene, si_sdr_db
 
 SECONDS, BREAKS_S, WELL_S = 10.0, 2.0, 3.6
 SEEN_S, TRUSTED_S = 2.4, 4.4  # at the end of the first window with the fault, and of the second without
