@@ -1,9 +1,5 @@
 """Faulty arrays do what their faults say, and targets stay what the reference's channel carries."""
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,19 +13,12 @@ from models.data.faults import (
     target_gain,
     with_clipping,
 )
-from models.data.mixing import Mixtures
 from models.data.spatial import SpatialConfig
-from tests.models.echoes import EchoRooms, mixtures
+from tests.models.conftest import Maker
+from tests.models.echoes import EchoRooms
 from tests.models.recordings import RATE
 
-Maker = Callable[..., Mixtures]
 ALL = FaultConfig(gain=1.0, timing=1.0, dead=1.0, swapped=1.0, clipped=1.0, clock=1.0, clock_jitter_samples=0.3)
-
-
-@pytest.fixture(scope="module")
-def make(corpus_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """Mixtures of the test corpus with changes to their configuration."""
-    return partial(mixtures, corpus_root, tmp_path_factory.mktemp("cache"))
 
 
 def field(mics: int = 4, samples: int = 4000) -> np.ndarray:

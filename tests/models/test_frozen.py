@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,11 @@ from models.data.freezing import write_set
 from models.data.frozen import FULL_SCALE, digest, frozen, open_set
 from models.data.mixing import Mixtures
 from models.data.spatial import SpatialConfig
-from tests.models.echoes import EchoRooms, mixtures
+from tests.models.conftest import Maker
+from tests.models.echoes import EchoRooms
 from tests.models.recordings import RATE, edit, write_recipe
 
-Maker = Callable[..., Mixtures]
 MADE_OF = {"dev": {"seed": 1}}
-
-
-@pytest.fixture(scope="module")
-def make(corpus_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """Mixtures of the test corpus with changes to their configuration."""
-    return partial(mixtures, corpus_root, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """Talkers sit apart, noises elsewhere or around, and targets are what they are said to be."""
 
 import math
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +16,9 @@ from models.data.rirs import open_rooms
 from models.data.rooms import RoomConfig
 from models.data.simulation import simulate_rooms
 from models.data.spatial import SpatialConfig, noises_heard, seat, smallest_angle, wrapped
-from tests.models.echoes import EARLY, LATE, EchoRooms, mixtures
+from tests.models.conftest import Maker
+from tests.models.echoes import EARLY, LATE, EchoRooms
 from tests.models.recordings import RATE
-
-Maker = Callable[..., Mixtures]
-
-
-@pytest.fixture(scope="module")
-def make(corpus_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """Mixtures of the test corpus with changes to their configuration."""
-    return partial(mixtures, corpus_root, tmp_path_factory.mktemp("cache"))
 
 
 def clean(make: Maker, target: str, **changes: object) -> Mixtures:
