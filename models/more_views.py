@@ -24,6 +24,8 @@ def looks_from_more_sides(ours: NetworkConfig, theirs: NetworkConfig) -> bool:
         return False
     if ours.spatial is None or theirs.spatial is None or not ours.spatial.views or theirs.spatial.views:
         return False
+    if ours.spatial.reference or ours.spatial.views[0] != tuple(range(ours.spatial.mics)):
+        return False  # the first view is not what a single one sees
     return replace(ours, spatial=replace(ours.spatial, views=())) == theirs
 
 

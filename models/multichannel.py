@@ -36,7 +36,7 @@ class SpatialConfig:
     pairs: whose differences are taken, and as many learned kernels; none named: the reference with each other one.
     combine: `reference` masks that microphone's coefficients, `filter-and-sum` those of all microphones.
     views: orders of the microphones of a symmetric array in which the network looks at it, see `models.layers.views`;
-    pairs and masks are counted in that order. None: one view, as they are.
+    pairs and masks are counted in that order, and the first of it shows its levels. None: one view, as they are.
     """
 
     mics: int = 4
@@ -62,7 +62,6 @@ class SpatialConfig:
         for one, other in self.pairs:
             if one == other or not (0 <= one < self.mics and 0 <= other < self.mics):
                 raise ValueError(f"pair {one}, {other}: expected two microphones of 0 to {self.mics - 1}")
-
         if self.views and len(self.views) != VIEWS:
             raise ValueError(f"{len(self.views)} views: expected {VIEWS}, or none")
         for view in self.views:

@@ -2,9 +2,9 @@
 
 A network that separates talkers by where they are puts them in some order of places, in front before behind for one,
 and fails where that order has no answer: where both are equally far in front. No order of two places on a circle is
-without such places (unordered pairs of places are a Moebius strip), but an array that is turned fails in others. So
-the network looks at a symmetric array in several orders of its microphones, which are views from several sides; and
-where a view fails, its two outputs are alike. Their correlation so far says which view to take.
+continuous (unordered pairs of places are a Moebius strip), so every network of this kind fails somewhere; but with the
+array turned it fails elsewhere. So it looks at a symmetric array in several orders of the microphones, which are views
+from several sides. Where a view fails, its two outputs are alike: their correlation so far says which view to take.
 
 Each view has an order of the talkers of its own. The view that is taken keeps the order it has, and another is put in
 the order that resembles it, so talkers do not change places where one view takes over from another.
@@ -67,10 +67,8 @@ def products(x: Tensor) -> Tensor:
     """Of the coefficients of every frame `[V, B, T, S, N]`, `[B, T, 7]`: between the sources of the first view, with
     themselves, the same of the second view, and how much more the views are alike as they are than with one turned."""
     (a, b), (c, d) = (view.unbind(-2) for view in x)
-    differences = (a - b) * (c - d)
-    return torch.stack([(p * q) for p, q in ((a, b), (a, a), (b, b), (c, d), (c, c), (d, d))] + [differences], 2).sum(
-        -1
-    )
+    pairs = ((a, b), (a, a), (b, b), (c, d), (c, c), (d, d), (a - b, c - d))
+    return torch.stack([(p * q).sum(-1) for p, q in pairs], dim=-1)
 
 
 def likenesses(means: Tensor) -> tuple[Tensor, Tensor]:

@@ -145,11 +145,18 @@ def test_the_second_view_starts_with_the_same_mask_at_the_reference(tmp_path: Pa
     torch.testing.assert_close(second, first, rtol=0, atol=1e-5)
 
 
-def test_weights_of_another_size_are_not_taken_for_one_view(tmp_path: Path) -> None:
-    other = replace(CONFIG, spatial=replace(SPATIAL, views=()), narrow_band=NarrowBandConfig(3, 6))
-    save_network(tmp_path / "other.safetensors", TasNet(other), {})
+@pytest.mark.parametrize(
+    ("views", "hidden"),
+    [(VIEWS, 6), (VIEWS[::-1], 5), (((0, 3, 2, 1), VIEWS[1]), 5)],
+    ids=["another size", "the turned view first", "a mirrored view first"],
+)
+def test_what_the_first_view_does_not_see_alike_is_not_taken(
+    views: tuple[tuple[int, ...], ...], hidden: int, tmp_path: Path
+) -> None:
+    save_network(tmp_path / "one.safetensors", TasNet(replace(CONFIG, spatial=replace(SPATIAL, views=()))), {})
+    other = replace(CONFIG, spatial=replace(SPATIAL, views=views), narrow_band=NarrowBandConfig(3, hidden))
     with pytest.raises(CheckpointError, match="make them equal or start anew"):
-        start_from(TasNet(CONFIG), tmp_path / "other.safetensors")
+        start_from(TasNet(other), tmp_path / "one.safetensors")
 
 
 @pytest.mark.parametrize(
