@@ -104,6 +104,7 @@ RULES = {
     (74, 1): Rule("SUM", WITH_INDEX, 27, shapes.reduction),
     (76, 1): Rule("RSQRT", ONE, 0, shapes.same),
     (98, 1): Rule("LEAKY_RELU", ONE, 75, shapes.leaky),
+    (101, 1): Rule("ABS", ONE, 0, shapes.same),
     (114, 1): Rule("QUANTIZE", (((F,), (INT8,)), ((F,), (INT16,))), 0, shapes.same),
     (MATMUL, 1): Rule("BATCH_MATMUL", TWO, 101, shapes.product),
 }

@@ -11,7 +11,7 @@ from edge_sdk.verifier.tflite import Operator, Tensor
 Shape = tuple[int, ...]
 MAX_AXES = 5
 VALID = 1  # the padding that is none
-RELU = 1
+ACTIVATIONS = (0, 1, 2)  # none, ReLU, between -1 and 1
 
 
 def convolution(op: Operator, inputs: Sequence[Tensor]) -> Shape:
@@ -142,8 +142,8 @@ def number(op: Operator, name: str) -> int:
 
 
 def activation(op: Operator) -> None:
-    """Fused behind the operator: nothing or ReLU."""
-    if (kind := number(op, "activation")) not in (0, RELU):
+    """Fused behind the operator: nothing, ReLU, or the limits of -1 and 1."""
+    if (kind := number(op, "activation")) not in ACTIVATIONS:
         raise ModelError("options", f"operator {op.code} has activation {kind}")
 
 

@@ -9,6 +9,7 @@ from models.fasnet import FaSNetConfig, FaSNetTACConfig
 from models.layers.dual_path import DualPathConfig
 from models.layers.filter_and_sum import FilterAndSumConfig
 from models.layers.filterbanks import FilterbankConfig
+from models.layers.narrow_band import NarrowBandConfig
 from models.layers.recurrent import StackedLSTMConfig
 from models.layers.skim import SkiMConfig
 from models.layers.tcn import TCNConfig
@@ -39,6 +40,13 @@ FAMILIES: dict[str, NetworkConfig] = {
     ),
     "multichannel-tasnet": TasNetConfig(
         mask="complex", filterbank=STFT, separator=BLOCKS, spatial=SpatialConfig(4, combine="filter-and-sum")
+    ),
+    "views-tasnet": TasNetConfig(
+        mask="complex",
+        filterbank=STFT,
+        separator=BLOCKS,
+        spatial=SpatialConfig(4, combine="filter-and-sum", views=((2, 0, 1, 3), (0, 3, 2, 1))),
+        narrow_band=NarrowBandConfig(4, 16),
     ),
     "fasnet": FaSNetConfig(beamformer=BEAMFORMER, encoder=16, separator=BLOCKS),
     "fasnet-tac": FaSNetTACConfig(beamformer=BEAMFORMER, encoder=16, tac=16, separator=BLOCKS),
