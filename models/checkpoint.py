@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edge_sdk.contract import write_file
 from edge_sdk.errors import CheckpointError
+from models.more_memory import remembers_more, with_memory
 from models.more_pairs import sees_more, with_more_pairs
 from models.more_views import looks_from_more_sides, with_more_views
 from models.network import Network
@@ -93,7 +94,7 @@ def find_checkpoint(name: str, beside: Path) -> Path:
 
 
 def start_from(network: Network, path: Path, part: str = "") -> None:
-    """Give a network the weights of a checkpoint of the same configuration, or of one with fewer pairs or views.
+    """Give a network the weights of a checkpoint of the same configuration, or of one with less: pairs, views, memory.
 
     part: a part of both, such as `separator`, that is to have them; the networks may differ in everything else, and in
     what does not change the shape of a weight.
@@ -113,6 +114,9 @@ def start_from(network: Network, path: Path, part: str = "") -> None:
         return
     if looks_from_more_sides(network.config, other.config):
         network.load_state_dict(with_more_views(weights, network.config))
+        return
+    if remembers_more(network.config, other.config):
+        network.load_state_dict(with_memory(weights, network.state_dict()))
         return
     ours, theirs = config_to_dict(network.config), config_to_dict(other.config)
     if found := first_difference(ours, theirs):

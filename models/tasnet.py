@@ -150,13 +150,18 @@ class TasNet(Network):
         return self.begin(batch, self.mics)
 
     def begin(self, batch: int, mics: int) -> State:
-        memory = () if self.future else self.separator.init_state(batch * self.config.views)
-        if self.background is not None:
-            memory = self.background.init_state(batch), memory
+        memory = self.masks_state(batch * self.config.views)
         if self.choice is not None:
             memory = self.choice.init_state(batch), memory
         overlap = self.overlap_add.init_state(batch * self.config.sources)
         return self.frames.init_state(batch * mics), memory, overlap
+
+    def masks_state(self, streams: int) -> State:
+        """What `masks` remembers before the first frame."""
+        memory: State = () if self.future else self.separator.init_state(streams)
+        if self.narrow_band is not None:
+            memory = memory, self.narrow_band.init_state(streams)
+        return memory if self.background is None else (self.background.init_state(streams), memory)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         batch, mics, _ = x.shape
@@ -205,12 +210,15 @@ class TasNet(Network):
         if self.background is not None:
             means, state = state
             features, means = self.background.step(features, means)
+        if self.narrow_band is not None:
+            state, of_bins = state
         if self.future:  # everything at once
             masks = self.separator(features)
         else:
             masks, state = self.separator.step(features, state)
         if self.narrow_band is not None:
-            masks = self.narrow_band(masks, features)
+            masks, of_bins = self.narrow_band.step(masks, features, of_bins)
+            state = state, of_bins
         after = state if self.background is None else (means, state)
         return masks.unflatten(-1, (self.config.sources, -1)), after
 

@@ -31,7 +31,7 @@ class OneViewEach(nn.Module):
         padded = nn.functional.pad(mixture, (0, -samples % network.hop)).flatten(0, 1)
         frames, _ = network.frames.step(padded, network.frames.init_state(len(padded)))
         coefficients = network.filterbank.encode(frames.unflatten(0, (batch, mics)).transpose(1, 2))
-        memory = network.separator.init_state(batch)
+        memory = network.masks_state(batch)
         sources, _ = network.separate_views(coefficients.unflatten(0, (views, -1)), memory)  # [V, B / V, T, S, N]
         windows = network.filterbank.decode(sources.flatten(0, 1)).transpose(1, 2).flatten(0, 1)
         y, _ = network.overlap_add.step(windows, network.overlap_add.init_state(len(windows)))

@@ -31,7 +31,14 @@ from edge_sdk.contract import Carry, DelayLines
 Memory = dict[str, Tensor]  # by the names of the manifest
 
 
-class StepForm(nn.Module):
+class Remembering(nn.Module):
+    """A part of a step that declares what memory it needs and gives."""
+
+    delays: tuple[DelayLines, ...] = ()
+    carries: tuple[Carry, ...] = ()
+
+
+class StepForm(Remembering):
     """The step of a streaming layer, made as `Form(layer, frames)`.
 
     `forward(x, memory)`, `x` `[T, C]`, gives `y` `[T, C']` and the memory that comes out: for every group of delay
@@ -39,14 +46,11 @@ class StepForm(nn.Module):
     width]`; for every one of `carries` it finds `input` and gives `output`.
     """
 
-    delays: tuple[DelayLines, ...] = ()
-    carries: tuple[Carry, ...] = ()
-
     def forward(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         raise NotImplementedError
 
 
-def empty_memory(form: StepForm, frames: int) -> Memory:
+def empty_memory(form: Remembering, frames: int) -> Memory:
     """The memory before the stream, for a step over so many frames."""
     zeros = {carry.input: torch.zeros(carry.shape) for carry in form.carries}
     for group in form.delays:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from edge_sdk.contract import Carry, DelayLines, FilterAndSum
 from models.network import Network
 from models.streaming import refuse_future
-from quantization.step_graph.form import Memory, StepForm, empty_memory
+from quantization.step_graph.form import Memory, Remembering, empty_memory
 
 
 class StepGraph(nn.Module):
@@ -36,8 +36,8 @@ class StepGraph(nn.Module):
         self.carries: tuple[Carry, ...] = ()
         self.inputs: Memory = {}
 
-    def declare(self, frame: int, *forms: StepForm) -> None:
-        """Take on the memory of forms; a frame has `frame` samples."""
+    def declare(self, frame: int, *forms: Remembering) -> None:
+        """Take on the memory of parts; a frame has `frame` samples."""
         self.inputs = {"frames": torch.zeros(self.mics, self.frames, frame)}
         for form in forms:
             self.delays, self.carries = (*self.delays, *form.delays), (*self.carries, *form.carries)

@@ -36,7 +36,7 @@ class TasNetStep(StepGraph):
         # The inverse of gammatone filters is made of large numbers that nearly cancel.
         cancels = network.config.filterbank.start == "gammatone"
         self.decoder = (FinePointwise if cancels else Pointwise)(network.filterbank.decoder.weight, None)
-        forms = (self.background, self.separator, self.choice)
+        forms = (self.background, self.separator, self.narrow_band, self.choice)
         self.declare(network.config.filterbank.frame, *(form for form in forms if form))
 
     def forward(self, frames: Tensor, **memory: Tensor) -> Memory:
@@ -53,10 +53,12 @@ class TasNetStep(StepGraph):
         if self.background is not None:
             features, means = self.background(features, memory)
         masks, after = self.separator(features, memory)
+        of_bins: Memory = {}
         if self.narrow_band is not None:
-            masks = self.narrow_band(masks, features)
+            masks, of_bins = self.narrow_band(masks, features, memory)
         masked = [self.masked(reference, coefficients, part(masks, s, self.sources)) for s in range(self.sources)]
-        return {"sources_out": self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1), **means, **after}
+        samples = self.decoder(join(masked, 0)).reshape(self.sources, self.frames, -1)
+        return {"sources_out": samples, **means, **after, **of_bins}
 
     def separate_views(self, coefficients: Tensor, choice: ViewChoiceStep, memory: Memory) -> Memory:
         """The step of a network of several views, from coefficients `[T, M, N]` on."""
@@ -68,12 +70,14 @@ class TasNetStep(StepGraph):
         levels = compressed_magnitudes(seen[:, :1].reshape(len(seen), -1))
         features = self.spatial(levels, seen)
         context, after = self.separator(features, memory)
-        masks = self.narrow_band(context, features).reshape(self.frames, -1)  # view after view, source after source
+        masks, of_bins = self.narrow_band(context, features, memory)
+        masks = masks.reshape(self.frames, -1)  # view after view, source after source
         views = turned.split(mics, dim=1)
         parts = [part(masks, n, several * self.sources) for n in range(several * self.sources)]
         masked = [self.masked(reference, views[n // self.sources], mask) for n, mask in enumerate(parts)]
         sources, chosen = choice.choose(masked[: self.sources], masked[self.sources :], memory)
-        return {"sources_out": self.decoder(join(sources, 0)).reshape(self.sources, self.frames, -1), **after, **chosen}
+        samples = self.decoder(join(sources, 0)).reshape(self.sources, self.frames, -1)
+        return {"sources_out": samples, **after, **of_bins, **chosen}
 
     def encode(self, frames: Tensor) -> Tensor:
         """Frames `[M, T, frame]` to coefficients `[T, M, N]`."""

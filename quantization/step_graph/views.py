@@ -9,12 +9,12 @@ from torch import Tensor
 
 from edge_sdk.contract import Carry
 from models.layers.views import CERTAINTY, FLOOR, HORIZON, PRODUCTS, SHARPNESS, STEEP, VIEWS
-from quantization.step_graph.form import Memory, StepForm
+from quantization.step_graph.form import Memory, Remembering
 from quantization.step_graph.parts import join
 from quantization.step_graph.running_means import running_mean_weights
 
 
-class ViewChoiceStep(StepForm):
+class ViewChoiceStep(Remembering):
     """Coefficients of two sources in each of two views to those of both together, `[T, N]` each."""
 
     def __init__(self, frames: int) -> None:

@@ -46,7 +46,7 @@ FAMILIES: dict[str, NetworkConfig] = {
         filterbank=STFT,
         separator=BLOCKS,
         spatial=SpatialConfig(4, combine="filter-and-sum", views=((2, 0, 1, 3), (0, 3, 2, 1))),
-        narrow_band=NarrowBandConfig(4, 16),
+        narrow_band=NarrowBandConfig(4, 16, memory=6),
     ),
     "fasnet": FaSNetConfig(beamformer=BEAMFORMER, encoder=16, separator=BLOCKS),
     "fasnet-tac": FaSNetTACConfig(beamformer=BEAMFORMER, encoder=16, tac=16, separator=BLOCKS),

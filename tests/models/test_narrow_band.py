@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from edge_sdk.errors import CheckpointError
+from models.checkpoint import save_network, start_from
 from models.contract import check_latency, verify_contract
 from models.costs import costs
 from models.layers.dual_path import DualPathConfig
@@ -28,11 +31,11 @@ NETWORKS: dict[str, tuple[SeparatorConfig, SpatialConfig | None]] = {
 }
 
 
-def narrow(name: str, quiet: bool = False) -> TasNet:
+def narrow(name: str, quiet: bool = False, memory: int = 0) -> TasNet:
     """A small network; unless `quiet`, no weight is left at zero, so that all of it shows in the output."""
     torch.manual_seed(1)
     separator, spatial = NETWORKS[name]
-    shared = NarrowBandConfig(context=3, hidden=5)
+    shared = NarrowBandConfig(context=3, hidden=5, memory=memory)
     network = TasNet(
         TasNetConfig(mask="complex", filterbank=STFT, separator=separator, spatial=spatial, narrow_band=shared)
     )
@@ -42,18 +45,20 @@ def narrow(name: str, quiet: bool = False) -> TasNet:
     return network.eval()
 
 
+@pytest.mark.parametrize("memory", [0, 4])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_fulfil_the_contract_and_have_the_latency_of_their_window(name: str) -> None:
-    network = narrow(name).double()  # gradients of phases are large and cancel
+def test_networks_fulfil_the_contract_and_have_the_latency_of_their_window(name: str, memory: int) -> None:
+    network = narrow(name, memory=memory).double()  # gradients of phases are large and cancel
     x = torch.randn(2, network.mics, network.hop * 20, dtype=torch.float64)
     verify_contract(network, x, axis=-1, unit=network.hop)
     check_latency(network, x[:1])
     assert network.latency == STFT.window
 
 
+@pytest.mark.parametrize("memory", [0, 4])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_an_untouched_network_is_a_pure_delay_of_its_reference(name: str) -> None:
-    network = narrow(name, quiet=True)
+def test_an_untouched_network_is_a_pure_delay_of_its_reference(name: str, memory: int) -> None:
+    network = narrow(name, quiet=True, memory=memory)
     x = torch.randn(1, network.mics, network.hop * 30)
     y = network(x)
     for source in range(2):
@@ -61,16 +66,18 @@ def test_an_untouched_network_is_a_pure_delay_of_its_reference(name: str) -> Non
         torch.testing.assert_close(late, x[:, network.reference, : -network.delay], rtol=0, atol=1e-5)
 
 
-def test_bins_are_treated_alike_and_by_themselves() -> None:
+@pytest.mark.parametrize("memory", [0, 6])
+def test_bins_are_treated_alike_and_by_themselves(memory: int) -> None:
     bins, context, features, outputs = 7, 3, 2, 4
     torch.manual_seed(2)
-    layer = NarrowBand(NarrowBandConfig(context, 5), bins, features, outputs)
+    layer = NarrowBand(NarrowBandConfig(context, 5, memory), bins, features, outputs)
     torch.nn.init.normal_(layer.output.weight)
     said, own = torch.randn(2, 9, bins, context), torch.randn(2, 9, features, bins)
     order = torch.randperm(bins)
 
     def masks(said: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-        return layer(said.flatten(2), own.flatten(2)).unflatten(-1, (outputs, bins))
+        made, _ = layer.step(said.flatten(2), own.flatten(2), layer.init_state(2))
+        return made.unflatten(-1, (outputs, bins))
 
     before = masks(said, own)
     torch.testing.assert_close(masks(said[:, :, order], own[..., order]), before[..., order])
@@ -79,12 +86,15 @@ def test_bins_are_treated_alike_and_by_themselves() -> None:
     assert changed.tolist() == [index == 3 for index in range(bins)]
 
 
-def test_every_bin_costs_what_one_costs() -> None:
-    with_it, config = narrow("filter and sum"), narrow("filter and sum").config
+@pytest.mark.parametrize("memory", [0, 4])
+def test_every_bin_costs_what_one_costs(memory: int) -> None:
+    with_it = narrow("filter and sum", memory=memory)
+    config = with_it.config
     plain = TasNet(replace(config, narrow_band=None))
-    bins, shared, outputs = 17, NarrowBandConfig(3, 5), 2 * 4 * 2
-    head = bins * ((3 + 1 + 2 * 3) * 5 + 5 * outputs)  # context, level and phases of three pairs to masks
-    last = BLOCKS.skip * bins * (shared.context - outputs)  # of the separator, on fewer numbers
+    bins, context, outputs = 17, 3, 2 * 4 * 2
+    inputs = context + 1 + 2 * 3  # level and phases of three pairs
+    head = bins * ((inputs + memory) * 5 + 5 * outputs + 4 * memory * (inputs + memory))
+    last = BLOCKS.skip * bins * (context - outputs)  # of the separator, on fewer numbers
     frames_per_second = config.sample_rate // STFT.hop
     assert costs(with_it).macs - costs(plain).macs == (head + last) * frames_per_second
 
@@ -96,3 +106,30 @@ def test_the_configuration_survives_plain_data_and_masks_must_be_of_bins() -> No
         TasNetConfig(narrow_band=NarrowBandConfig())
     with pytest.raises(ValueError, match="expected positive numbers"):
         NarrowBandConfig(context=0)
+    with pytest.raises(ValueError, match="or 0 as memory"):
+        NarrowBandConfig(memory=-1)
+
+
+def test_units_of_a_memory_begin_as_means_over_frames_to_seconds() -> None:
+    """What stands still is forgotten after as many frames as a unit's forget gate says: 2 to 250."""
+    memory = narrow("filter and sum", quiet=True, memory=64).narrow_band.memory
+    forgets = memory.lstm.bias_ih_l0[64:128].sigmoid()
+    frames = 1 / (1 - forgets)
+    assert frames.min() < 30 and 150 < frames.max() <= 250
+
+
+def test_a_network_goes_on_with_a_memory_and_is_as_it_was(tmp_path: Path) -> None:
+    without = narrow("filter and sum")
+    save_network(tmp_path / "without.safetensors", without, {})
+    with_it = narrow("filter and sum", memory=4)
+    start_from(with_it, tmp_path / "without.safetensors")
+    x = torch.randn(1, 4, 30 * without.hop)
+    torch.testing.assert_close(with_it(x), without(x))
+    assert all(p.any() for p in with_it.narrow_band.memory.parameters() if p.ndim > 1), "it would never learn"
+
+
+def test_a_network_without_a_memory_or_with_a_smaller_one_is_no_other(tmp_path: Path) -> None:
+    save_network(tmp_path / "with.safetensors", narrow("filter and sum", memory=4), {})
+    for memory in (0, 5):
+        with pytest.raises(CheckpointError, match="narrow_band.memory = 4, the recipe's has"):
+            start_from(narrow("filter and sum", memory=memory), tmp_path / "with.safetensors")

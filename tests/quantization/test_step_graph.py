@@ -29,6 +29,7 @@ def test_a_separators_form_is_the_separator(norm: str, frames: int) -> None:
 PAIRS = ((0, 2), (1, 3), (3, 2), (2, 3), (0, 1))
 SUM = SpatialConfig(6, 5, ("ipd", "icd"), combine="filter-and-sum")
 NARROW = NarrowBandConfig(context=3, hidden=5)
+MEMORY = NarrowBandConfig(context=3, hidden=5, memory=4)
 NETWORKS = {
     "relu": ("cumulative", "relu", None, None),
     "sigmoid": ("frame", "sigmoid", None, None),
@@ -37,6 +38,7 @@ NETWORKS = {
     "2 mics, learned encoder": ("frame", "relu", SpatialConfig(2, 1, ("icd",)), None),
     "4 mics": ("frame", "complex", SpatialConfig(4, 2), None),
     "4 mics, narrow band": ("frame", "complex", SpatialConfig(4, 2), NARROW),
+    "4 mics, memory of bins": ("frame", "complex", SpatialConfig(4, 2), MEMORY),
     "4 mics, own pairs": ("cumulative", "complex", SpatialConfig(4, pairs=PAIRS), None),
     "6 mics, filter and sum": ("frame", "complex", SUM, None),
     "6 mics, filter and sum, narrow band": ("frame", "complex", SUM, NARROW),

@@ -22,7 +22,7 @@ SPATIAL = SpatialConfig(4, 2, combine="filter-and-sum", views=((2, 0, 1, 3), (0,
 
 
 def looking(norm: str = "frame") -> TasNet:
-    return network(norm, "complex", spatial=SPATIAL, narrow_band=NarrowBandConfig(3, 5))
+    return network(norm, "complex", spatial=SPATIAL, narrow_band=NarrowBandConfig(3, 5, memory=6))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,8 @@ def test_int8_passes_its_gate_and_stays_in_one_partition(array: TasNet, model: A
 def test_the_manifest_counts_the_separator_for_every_view(array: TasNet, model: Artifact) -> None:
     weights = dict(array.named_parameters())
     encoder, decoder = (weights.pop(f"filterbank.{name}.weight").numel() for name in ("encoder", "decoder"))
-    shared = 2 * weights.pop("narrow_band.hidden.weight").numel()
+    memory = [f"narrow_band.memory.lstm.weight_{kind}_l0" for kind in ("ih", "hh")]
+    shared = 2 * sum(weights.pop(name).numel() for name in ("narrow_band.hidden.weight", *memory))
     shared += sum(weights.pop(f"narrow_band.output.{view}.weight").numel() for view in range(2))
     layers = sum(p.numel() for p in weights.values() if p.ndim == 2)
     per_frame = 4 * encoder + 2 * layers + array.config.levels * shared + 2 * decoder
