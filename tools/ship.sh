@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a trained network to the bundles and the card that this package ships: export, quantize, score, pack, describe.
+# From a trained network to the bundles and the card that this package ships: export, quantize, score, pack, verify, describe.
 #
 # usage: tools/ship.sh NAME RUN DATA [LONG]
 #   NAME  of the recipe (recipes/NAME.toml) and of the shipped model
@@ -18,6 +18,7 @@ run=$(realpath "$2")
 data=$(realpath "$3")
 long=${4:+$(realpath "$4")}
 command=$(realpath "$(command -v "${EDGE_SDK:-edge-sdk}")" --no-symlinks)
+python=$(dirname "$command")/python # the one that the command belongs to
 cd "$(dirname "$0")/.."
 checkpoint=checkpoints/$name.safetensors out=$run/models shipped=edge_sdk/shipped
 
@@ -31,6 +32,7 @@ for model in "$name" "$name-float32"; do
     [ "$model" = "$name" ] || what=(--alone)
     "$command" evaluate "$out/$model.tflite" --set "recipes/$name.toml" --data "$data" --json "${what[@]}" >"$out/$model.quality.json"
     "$command" pack "$out/$model.tflite" --quality "$out/$model.quality.json" --out "$shipped/$model.edge" --force
+    "$python" -m edge_sdk.verifier "$shipped/$model.edge"
 done
 minutes=()
 if [ -n "$long" ]; then

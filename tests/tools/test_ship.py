@@ -40,6 +40,7 @@ def ship(folder: Path, *more: str) -> list[list[str]]:
     command = folder / "edge-sdk"
     command.write_text(STAND_IN)
     command.chmod(0o755)
+    (folder / "python").symlink_to(command)
     script = ["bash", str(folder / "tools" / "ship.sh"), "enhance-mono", str(folder / "run"), str(folder), *more]
     done = subprocess.run(
         script, env={"PATH": "/usr/bin:/bin", "EDGE_SDK": str(command)}, capture_output=True, text=True
@@ -54,9 +55,12 @@ def test_commands_are_ones_of_ours_and_files_are_there_when_needed(tmp_path: Pat
     long.write_text("")
     given = ship(tmp_path, str(long)) if minutes else ship(tmp_path)
     scored = ["evaluate"] if minutes else []
-    assert [words[0] for words in given] == ["export", "quantize", *["evaluate", "pack"] * 2, *scored, "card"]
+    assert [words[0] for words in given] == ["export", "quantize", *["evaluate", "pack", "-m"] * 2, *scored, "card"]
     for words in given:
-        parser().parse_args(words)
+        if words[0] == "-m":
+            assert words[1:] == ["edge_sdk.verifier", given[given.index(words) - 1][-2]], "what was packed just before"
+        else:
+            parser().parse_args(words)
     assert ("--minutes" in given[-1]) == minutes
     assert (tmp_path / "checkpoints" / "enhance-mono.safetensors").read_text() == "weights"
     bundles = {path.name for path in (tmp_path / "edge_sdk" / "shipped").iterdir()}

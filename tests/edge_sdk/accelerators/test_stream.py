@@ -10,7 +10,7 @@ from edge_sdk.accelerators.accelerator import CPU
 from edge_sdk.cli import main
 from edge_sdk.live.stream_config import StreamConfig
 from tests.edge_sdk.accelerators.conftest import Delegate
-from tests.edge_sdk.live.test_stream import PLAIN, mixture, streamed, written
+from tests.edge_sdk.live.streams import PLAIN, mixture, streamed, written
 
 
 @pytest.mark.parametrize("slope_scale", [1, 2])

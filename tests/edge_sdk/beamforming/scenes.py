@@ -6,7 +6,7 @@ from edge_sdk.audio.arrays import MicArray, load_array
 from edge_sdk.beamforming.stft import Analysis, STFTConfig
 from tests.models.free_field import RATE, images
 
-__all__ = ["CIRCLE", "RATE", "complex_noise", "heard", "outer", "random_covariance", "spectra_of", "white"]
+__all__ = ["CIRCLE", "RATE", "complex_noise", "gain", "heard", "outer", "random_covariance", "spectra_of", "white"]
 
 CIRCLE: MicArray = load_array("respeaker-4mic")
 
@@ -19,6 +19,11 @@ def complex_noise(*shape: int, seed: int = 0) -> np.ndarray:
 def outer(vectors: np.ndarray) -> np.ndarray:
     """`d d^H`, `[..., M]` to `[..., M, M]`."""
     return vectors[..., :, None] * vectors[..., None, :].conj()
+
+
+def gain(weights: np.ndarray, transfer: np.ndarray) -> np.ndarray:
+    """What a filter makes of a sound with these transfers, `[..., M]` both to `[...]`."""
+    return np.einsum("...m,...m->...", weights.conj(), transfer)
 
 
 def random_covariance(*shape: int, mics: int, seed: int = 0) -> np.ndarray:

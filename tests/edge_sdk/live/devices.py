@@ -7,7 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_sdk.audio.pcm import DeviceGone
+from edge_sdk.audio.pcm import Capture, DeviceGone
+from edge_sdk.live.feed import Feed
+from edge_sdk.live.loop import Loop
+from edge_sdk.live.metrics import Metrics
 
 Samples = NDArray[np.float32]
 RATE = 16_000
@@ -133,3 +136,14 @@ class Through:
 
     def overrun(self) -> None:
         self.overruns += 1
+
+
+def played(recorder: VirtualLoudspeaker) -> np.ndarray:
+    return np.concatenate(recorder.heard, axis=1)
+
+
+def live(capture: Capture, chain: Through, playback: VirtualLoudspeaker, stop: Callable[[], bool]) -> Metrics:
+    metrics = Metrics(capture.mics, chain.channels, RATE, capture.period)
+    Loop(capture, chain, Feed(playback, metrics, 4 * PERIOD if playback.buffer else 0), metrics).run(stop)
+    assert 0 <= metrics.captured + metrics.lost - metrics.processed < chain.grain
+    return metrics

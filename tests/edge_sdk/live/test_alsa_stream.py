@@ -24,7 +24,7 @@ from edge_sdk.live.places import Place, open_capture
 from edge_sdk.live.roundtrip import measure
 from edge_sdk.live.stream import LiveStream
 from edge_sdk.live.stream_config import StreamConfig
-from tests.edge_sdk.live.test_stream import PERIODS, PLAIN, RATE, mixture
+from tests.edge_sdk.live.streams import PERIODS, PLAIN, RATE, mixture
 from tests.virtual_audio import Server, pulseaudio
 
 ARRAY, PAIR = load_array("respeaker-usb-v2"), load_array("hearing-aid-pair")

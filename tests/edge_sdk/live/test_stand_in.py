@@ -14,7 +14,7 @@ from edge_sdk.live.metrics import Metrics
 from edge_sdk.live.stand_in import FADE_S, Order, StandIn, replacing, turning
 from edge_sdk.live.stream import LiveStream
 from edge_sdk.live.stream_config import StreamConfig
-from tests.edge_sdk.live.test_stream import PLAIN, RATE, mixture, written
+from tests.edge_sdk.live.streams import PLAIN, RATE, mixture, written
 
 PERIOD = 128
 

@@ -35,8 +35,8 @@ from quantization.quantize import quantize
 from tests.edge_sdk.live.devices import RATE, VirtualClock, VirtualLoudspeaker, VirtualMicrophones
 from tests.edge_sdk.live.engines import metrics
 from tests.edge_sdk.live.stage import BUDGET, PATIENCE_S, delayed, follow
+from tests.edge_sdk.live.streams import PLAIN, mixture, written
 from tests.edge_sdk.live.test_alsa_stream import heard, running, unhurried, until  # noqa: F401
-from tests.edge_sdk.live.test_stream import PLAIN, mixture, written
 from tests.virtual_audio import playing, pulseaudio
 
 FIRST, SECOND = "enhance-hearing-aid", "enhance-hearing-aid-float32"
