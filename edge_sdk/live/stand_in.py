@@ -80,10 +80,23 @@ def replacing(array: MicArray) -> list[Order]:
 
 
 def turning(array: MicArray) -> list[Order]:
-    """The array as it is, and turned or mirrored so that another microphone is where the reference was, the nearest
-    first, as far as its shape allows."""
-    turned = (next(congruent(array, mic), None) for mic in by_distance(array))
+    """The array as it is, and turned so that another microphone is where the reference was, the nearest first, as far
+    as its shape allows; mirrored where no turn does it.
+
+    A mirrored ring would have the old reference as its second microphone, with which another view of a network begins.
+    """
+    places = np.array(array.positions_m)
+    turned = (
+        min(congruent(array, mic), key=lambda order: mirrored(places, order), default=None)
+        for mic in by_distance(array)
+    )
     return [tuple(range(array.mics)), *(order for order in turned if order is not None)]
+
+
+def mirrored(places: NDArray[np.float64], order: Order) -> bool:
+    """Whether microphones that stand at `places`, `[M, 3]`, go round the other way in that order."""
+    before, after = (np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) for ring in (places, places[list(order)]))
+    return bool(before @ after < 0)
 
 
 def by_distance(array: MicArray) -> list[int]:
