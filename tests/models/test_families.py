@@ -21,6 +21,7 @@ def test_whatever_a_preset_is_made_of_is_trained_here() -> None:
         lambda config: type(config.separator),
         lambda config: isinstance(config, TasNetConfig) and config.spatial is not None,
         lambda config: isinstance(config, TasNetConfig) and config.narrow_band is not None,
+        lambda config: isinstance(config, TasNetConfig) and bool(config.narrow_band and config.narrow_band.memory),
         lambda config: isinstance(config, TasNetConfig) and bool(config.spatial and config.spatial.views),
     ):
         assert {part(config) for config in PRESETS.values()} <= {part(config) for config in FAMILIES.values()}
