@@ -21,14 +21,16 @@ OFF = ("louder", "quieter")
 
 @dataclass
 class Hearing:
-    """Twice the reference microphone, or silence if any microphone is silent."""
+    """Twice the reference microphone; noise if any microphone is silent."""
 
     mics: int = 4
     sample_rate: int = RATE
     needs_all: bool = True
 
     def separate(self, x: np.ndarray) -> np.ndarray:
-        return np.repeat(x[:1], 2, axis=0) * (x.any(axis=1).all() or not self.needs_all) + 1e-6 * x[1:3]
+        if x.any(axis=1).all() or not self.needs_all:
+            return np.repeat(x[:1], 2, axis=0)
+        return np.random.default_rng(0).standard_normal((2, x.shape[1]))
 
 
 @pytest.fixture(scope="module")
