@@ -82,6 +82,7 @@ def add_interpreter(command: argparse.ArgumentParser) -> None:
 def run_separate(args: argparse.Namespace) -> int:
     import numpy as np
 
+    from edge_sdk import made_for
     from edge_sdk.audio.calibration import load_calibration
     from edge_sdk.audio.recordings import read_recording
     from edge_sdk.audio.wav import read_wav, write_wavs
@@ -95,6 +96,8 @@ def run_separate(args: argparse.Namespace) -> int:
     bundle = read_bundle(find_model(args.model), trust_option.policy_of(args))
     m = bundle.manifest
     array = None if args.beam is None else beam_options.fitting_array(args.array, m)
+    if array is not None and (line := made_for.doubt(m, array)):
+        note(line)
     paths = [args.out / f"{args.input.stem}-{source + 1}.wav" for source in range(m.sources)]
     if not args.force and (taken := [path for path in paths if path.exists()]):
         raise EdgeError(f"{taken[0]} exists; choose another --out or give --force")

@@ -19,6 +19,7 @@ NO_MODEL = "none"
 def stream_config(args: argparse.Namespace) -> StreamConfig:
     """What the options ask for; `EdgeError` for options that do not go together, `ValueError` for values that no part
     of a stream takes."""
+    from edge_sdk import made_for
     from edge_sdk.accelerators.accelerator import CPU
     from edge_sdk.accelerators.choice import Choice
     from edge_sdk.audio.arrays import load_array
@@ -49,6 +50,10 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         )
     trust = trust_option.policy_of(args)
     bundle = read_bundle(find_model(models[0]), trust) if models else None
+    if bundle is not None and array is None:
+        array = made_for.array_of(bundle.manifest)
+    elif bundle is not None and array is not None and (line := made_for.doubt(bundle.manifest, array)):
+        print(f"edge-sdk: {line}", file=sys.stderr)
     choice = Choice(CPU, 1) if bundle is None else accelerator_options.chosen(args, bundle)
     beam = None
     if args.beam is not None:

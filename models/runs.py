@@ -108,6 +108,8 @@ def train(
             teacher = load_teacher(files["teacher"], network)
         identity = identify(recipe, data, files)
         with opened(run, recipe, text, identity, fabric, replan, force) as about, launched(fabric):
+            if mixtures.rooms is not None and mixtures.mics > 1:
+                about["array"] = mixtures.rooms.array.name
             if recipe.distill:
                 fabric.to_device(teacher)
                 objective = Distillation(teacher, recipe.distill, recipe.fit.loss, network.reference)

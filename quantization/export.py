@@ -46,6 +46,8 @@ def describe(
 ) -> Manifest:
     """The manifest of a network's step, whatever the format of the model that computes it."""
     frame, filters = graph.inputs["frames"].shape[-1], graph.filter_and_sum
+    about = dict(provenance or {})
+    array = str(about.pop("array", "any"))
     window = network.latency - (filters.alignment if filters else 0)
     return Manifest(
         name=name,
@@ -67,7 +69,8 @@ def describe(
         delays=graph.delays,
         signature=SIGNATURE,
         output=graph.output,
-        provenance=provenance or {},
+        array=array,
+        provenance=about,
         filter_and_sum=filters,
         schema=2 if filters else 1,
     )

@@ -131,6 +131,10 @@ class Manifest:
             found.append(f"name {self.name!r}: expected small letters, digits, '.', '_' and '-', at most 64")
         if not SHA256.fullmatch(self.sha256):
             found.append(f"sha256 {self.sha256!r}: expected 64 hexadecimal digits")
+        if not NAME.fullmatch(self.array):
+            found.append(
+                f"array {self.array!r}: expected any, or a name of letters and digits as edge-sdk arrays lists them"
+            )
         counts = ("sample_rate", "mics", "sources", "window", "hop", "frames_per_step", "size")
         for count in counts:
             if getattr(self, count) < 1:

@@ -87,7 +87,8 @@ def test_two_microphones_are_trained_in_the_rooms_of_several_folders(
     for index, room in enumerate([store[n] for store in stores for n in range(2)]):
         assert np.array_equal(joined[index].rirs, room.rirs)
     assert run(recipe, corpus_root, tmp_path / "run", max_minutes=0)["step"] == 1
-    assert load_network(tmp_path / "run/network.safetensors")[0].mics == 2
+    network, about = load_network(tmp_path / "run/network.safetensors")
+    assert network.mics == 2 and about["array"] == "respeaker-2mic"
     shutil.copytree(both / "second", both / "first", dirs_exist_ok=True)
     with pytest.raises(RecipeError, match="the rooms changed since this run began"):
         run(recipe, corpus_root, tmp_path / "run")

@@ -11,7 +11,7 @@ from edge_sdk import Separator
 from edge_sdk.errors import EdgeError, ManifestError, ParityError
 from models.tasnet import TasNet
 from quantization.artifact import Artifact, read_artifact, write_artifact
-from quantization.export import MOST_FRAMES, export, frames_within
+from quantization.export import MOST_FRAMES, describe, export, frames_within
 from quantization.parity import check, difference_db
 from quantization.quantize import quantize
 from quantization.step_graph import step_graph
@@ -56,6 +56,16 @@ def test_the_manifest_says_what_the_network_declares(trained: TasNet, exported: 
     assert longer.latency == trained.latency + 3 * trained.config.filterbank.hop
     weights = sum(p.numel() for n, p in trained.named_parameters() if p.ndim == 2)
     assert m.macs == weights * m.sample_rate // m.hop  # one source: every matrix is used once a frame
+
+
+def test_the_manifest_says_which_microphones_the_network_was_trained_for(trained: TasNet) -> None:
+    graph = step_graph(trained, 1)
+    about = {"array": "respeaker-4mic", "seed": 3}
+    manifest = describe(trained, graph, b"model", "tiny", about)
+    assert (manifest.array, manifest.provenance) == ("respeaker-4mic", {"seed": 3})
+    assert "array" in about and describe(trained, graph, b"model", "tiny").array == "any"
+    with pytest.raises(ValueError, match=r"array 'My Board': expected any, or a name"):
+        describe(trained, graph, b"model", "tiny", {"array": "My Board"})
 
 
 def test_a_step_takes_as_many_frames_as_the_latency_allows(trained: TasNet) -> None:

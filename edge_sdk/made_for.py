@@ -1,0 +1,34 @@
+"""The microphones that a network of an array was trained for, and what others mean for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge_sdk.audio.arrays import MicArray, load_array, shipped_arrays
+from edge_sdk.contract import Manifest
+
+ALIKE_M = 2e-3  # distances between microphones that differ by less: the same board, built or measured anew
+
+
+def array_of(m: Manifest) -> MicArray | None:
+    """Where the microphones stand that a model of several was trained for, one capture channel each in their order;
+    None where it does not say, or they are not among those that come with this package."""
+    if m.mics < 2 or m.array not in shipped_arrays():
+        return None
+    array = load_array(m.array)
+    return replace(array, channels=tuple(range(array.mics)), capture_channels=array.mics, processed=None, playback=())
+
+
+def doubt(m: Manifest, array: MicArray) -> str:
+    """Why a model may do less with these microphones, in a line; nothing where there is no doubt, or nothing known."""
+    trained = array_of(m)
+    if trained is None or trained.mics != array.mics:
+        return ""
+    theirs = trained.distances()
+    off_m = max(abs(apart - theirs[pair]) for pair, apart in array.distances().items())
+    if off_m <= ALIKE_M:
+        return ""
+    return (
+        f"{m.name} was trained for {trained.name}; microphones of {array.name} are up to {1e3 * off_m:.0f} mm "
+        "nearer or further apart, so expect less, or train it for them (edge-sdk simulate rooms, edge-sdk train)"
+    )
