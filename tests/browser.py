@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,15 @@ class Browser:
         message, _, self._rest = self._rest.partition(b"\0")
         said: dict[str, Any] = json.loads(message)
         return said
+
+
+def until(page: Browser, script: str, true: Callable[[Any], bool]) -> Any:
+    """What an expression is worth in the page once `true` says yes to it."""
+    deadline = time.monotonic() + ANSWER_S
+    while not true(found := page.run(script)):
+        assert time.monotonic() < deadline, f"{script}: {found}"
+        time.sleep(0.05)
+    return found
 
 
 def pipe() -> tuple[int, int]:

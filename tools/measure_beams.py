@@ -29,41 +29,16 @@ from edge_sdk.beamforming.named import BEAMS, OWN, beamformer
 from edge_sdk.beamforming.neural import NeuralBeamformer
 from edge_sdk.beamforming.postfilter import PostFilterConfig
 from edge_sdk.errors import EdgeError
-from models.data.corpus import Corpus, load_corpus
+from models.data.corpus import Corpus
 from models.data.example import Example
-from models.data.mixing import MixConfig, Mixtures
-from models.data.rirs import Room
-from models.data.rooms import RoomConfig
-from models.data.simulation import simulate_room
-from models.data.spatial import SpatialConfig
 from models.evaluation import oracles
 from models.evaluation.metrics import assign, si_sdr
-from models.runs import default_cache
+from tools.beam_mixtures import RATE, mixtures, recordings
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples/audio"
-RATE = 16_000
 SETTLED = 2 * RATE  # samples after which filters must know enough
 WITHIN_DB = 1.5
-SNR_DB = {1: (0.0, 15.0), 2: (15.0, 25.0)}
 FILTERED = ("mvdr", "mwf")  # beams that are measured with the post-filter, too
 ALL = 1 - 1e-6  # forgets nothing in a mixture
-
-
-class DrawnRooms:
-    """Rooms of a seed, computed at once."""
-
-    sample_rate = RATE
-
-    def __init__(self, array: MicArray, count: int, seed: int) -> None:
-        config = RoomConfig(positions=4, separation_deg=20.0)
-        self.array, self.mics = array, array.mics
-        self.rooms = [simulate_room(config, array, RATE, seed, index) for index in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.rooms)
-
-    def __getitem__(self, index: int, /) -> Room:
-        return self.rooms[index]
 
 
 class Known:
@@ -82,36 +57,6 @@ class Known:
         begin, self._at = self._at, self._at + x.shape[1]
         known = self.signals[:, begin : self._at]
         return np.pad(known, [(0, 0), (0, x.shape[1] - known.shape[1])])
-
-
-def recordings(data: Path | None, scratch: Path) -> tuple[Corpus, Corpus]:
-    """Speech and noise; the folders that examples have not are made in `scratch`."""
-    if data is not None:
-        speech, noise = (load_corpus(data, (f"dev/{kind}",), RATE, default_cache()) for kind in ("speech", "noise"))
-        return speech, noise
-    for file in EXAMPLES.glob("*.flac"):
-        kind, name = file.stem.split("-")
-        (scratch / kind / name).mkdir(parents=True)
-        (scratch / kind / name / file.name).symlink_to(file)
-    speech, noise = (load_corpus(scratch, (kind,), RATE, scratch / "cache") for kind in ("speech", "noise"))
-    return speech, noise
-
-
-def mixtures(args: argparse.Namespace, array: MicArray, talkers: int, corpora: tuple[Corpus, Corpus]) -> list[Example]:
-    spatial = SpatialConfig(target=args.target, min_angle_deg=20.0, sensor_noise_db=(-50.0, -50.0))
-    mix = MixConfig(
-        seconds=args.seconds,
-        sources=talkers,
-        snr_db=SNR_DB[talkers],
-        level_db=(-25.0, -25.0),
-        between_talkers_db=(-3.0, 3.0),
-        second_noise=0.0,
-        babble=0.0,
-        colour=0.0,
-        spatial=spatial,
-    )
-    made = Mixtures(*corpora, mix, RATE, args.seed, DrawnRooms(array, args.rooms, args.seed))
-    return [made.example(index) for index in range(args.mixtures)]
 
 
 def improvement_db(outputs: np.ndarray, example: Example, reference: int) -> float:

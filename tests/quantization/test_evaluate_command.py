@@ -1,27 +1,22 @@
-"""`edge-sdk evaluate`, on recipes and frozen sets, by one process and by several."""
+"""`edge-sdk evaluate`, on recipes and frozen sets."""
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from edge_sdk.cli import main
 from edge_sdk.contract import parse_json
 from edge_sdk.errors import DataError
 from models.checkpoint import save_network
-from models.evaluation.scores import Score
-from models.tasnet import TasNet
-from models.zoo import build, preset
-from quantization.scoring import Model, Task, open_model, outputs, score_set, takes
+from quantization.scoring import open_model
 from tests.conftest import small_network
-from tests.models.recordings import write_corpus, write_recipe
+from tests.models.recordings import write_corpus
+from tests.quantization.two_talkers import network_at_8_khz, write_two_talkers
 
 METRICS = {"si_sdr", "sdr", "stoi", "estoi"}
 KEPT = {f"si_sdr{end}" for end in ("", "_mixture", *(f"_improvement{e}" for e in ("", "_low", "_high", "_worst")))}
@@ -29,11 +24,7 @@ KEPT = {f"si_sdr{end}" for end in ("", "_mixture", *(f"_improvement{e}" for e in
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe whose set is a few seconds of two talkers."""
-    path = write_recipe(tmp_path_factory.mktemp("recipe") / "tiny.toml", sources=2)
-    head, dev = path.read_text().split("[dev]\n")
-    path.write_text(head + "[dev]\n" + dev.replace("seconds = 0.5", "seconds = 1.5"))
-    return path
+    return write_two_talkers(tmp_path_factory.mktemp("recipe") / "tiny.toml")
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +33,9 @@ def corpus_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def network() -> TasNet:
-    """At 8 kHz, for which there is no PESQ-WB, which takes most of the time."""
-    made = small_network("carry")
-    made.config = replace(made.config, sample_rate=8_000)
-    return made
-
-
-@pytest.fixture(scope="module")
-def checkpoint(network: TasNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("network") / "carry.safetensors"
-    save_network(path, network, {})
+    save_network(path, network_at_8_khz(), {})
     return path
 
 
@@ -164,38 +147,6 @@ def test_a_bundle_streams_and_scores_as_its_network(
     assert bundle["references"] == network["references"]
 
 
-def scored(task: Task, **how: object) -> list[Score]:
-    return score_set(task, **how)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def task(checkpoint: Path, recipe: Path, corpus_root: Path, cache: Path) -> Task:
-    return Task(str(checkpoint), recipe, corpus_root, cache)
-
-
-def test_scores_do_not_depend_on_how_the_work_was_spread(task: Task) -> None:
-    threads = torch.get_num_threads()
-    assert scored(task, workers=2) == scored(task, workers=0)
-    assert torch.get_num_threads() == threads
-
-
-@pytest.mark.slow
-def test_scores_of_a_ray_cluster_are_those_of_this_process(task: Task) -> None:
-    pytest.importorskip("ray")
-    assert scored(task, workers=2, cluster="local") == scored(task, workers=0)
-
-
-def test_a_model_changed_on_disk_is_opened_anew(task: Task, network: TasNet, tmp_path: Path) -> None:
-    path, network, found = tmp_path / "net.safetensors", copy.deepcopy(network), []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        for parameter in network.separator.parameters():
-            torch.nn.init.normal_(parameter, std=0.3)
-        save_network(path, network, {})
-        found.append(scored(Task(str(path), task.set, task.data, task.cache), workers=0)[0].after["si_sdr"])
-    assert found[0] != found[1]
-
-
 def test_a_frozen_set_is_scored_like_the_recipe_that_made_it(
     checkpoint: Path, recipe: Path, where: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,23 +175,6 @@ def test_impossible_requests_are_one_line(
     (tmp_path / "index.html").write_text("mine")
     assert "give --force" in refused(capsys, checkpoint, *where, "--report", tmp_path)
     assert (tmp_path / "index.html").read_text() == "mine"
-
-
-def test_a_network_of_up_to_so_many_microphones_is_scored_on_fewer():
-    fasnet, array = build(preset("fasnet-tac-edge")), build(preset("array4-2spk-edge"))
-    assert [takes(fasnet, mics) for mics in (4, 8, 9)] == [True, True, False]
-    assert [takes(array, mics) for mics in (2, 4)] == [False, True]
-
-
-def test_a_model_gets_its_microphones_in_their_order_whichever_is_the_reference() -> None:
-    heard = []
-    model = Model(lambda x: heard.append(x) or x[:1], 16_000, 3, 1, "", (3).__eq__)  # type: ignore[func-returns-value]
-    reference_first = np.array([[2.0], [0.0], [1.0]])
-    outputs(model, reference_first, 2)
-    np.testing.assert_array_equal(heard[0][:, 0], [0, 1, 2])
-    mono = Model(lambda x: heard.append(x) or x, 16_000, 1, 1, "", (1).__eq__)  # type: ignore[func-returns-value]
-    outputs(mono, reference_first, 2)
-    np.testing.assert_array_equal(heard[1], [[2.0]])
 
 
 def test_a_set_at_another_rate_is_refused(recipe: Path, where: list[str], tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """A small share of the fuzzing in `tools/fuzz_bundles.py`, and that it would notice what it looks for."""
 
+import json
 import random
 
 import pytest
 
 from edge_sdk.contract import Bundle
 from edge_sdk.contract.bundle import read_stream
-from tools.fuzz_bundles import Hang, alarm, fuzz_bundles, fuzz_models, mutate, signed_bundles
+from tools.fuzz_bundles import Hang, alarm, fuzz_bundles, fuzz_models, main, signed_bundles
+from tools.mutants import mutate
 
 
 def test_no_mutated_bundle_is_taken_and_all_are_refused_in_order() -> None:
@@ -20,6 +22,13 @@ def test_no_mutated_model_ends_the_one_who_looks_at_it(tiny: Bundle) -> None:
     tally = fuzz_models(300, seed=3, bundle=tiny, trials=3)
     assert not tally.wrong and tally.refused.total() > 100
     assert tally.trials.total() == min(3, tally.taken)
+
+
+def test_the_result_is_told_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--json", "--bundles", "30", "--models", "3", "--trials", "0"])
+    told = json.loads(capsys.readouterr().out)
+    assert sum(told["bundles"]["refused"].values()) == told["bundles"]["mutants"] > 20
+    assert told["models"]["mutants"] > 0 and told["bundles_rss_mb"] > 0
 
 
 def test_the_same_seed_gives_the_same_mutants() -> None:

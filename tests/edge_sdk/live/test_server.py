@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import socket
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.live.server import LOCALHOST, MOST_CONNECTIONS, Handler, LocalServer, listen_address, own_name
+from edge_sdk.live.server import LOCALHOST, MOST_CONNECTIONS, Handler, LocalServer, own_name
 
 HELLO = b"hello\n"
 
@@ -208,38 +207,6 @@ def test_a_port_that_is_taken_is_one_line(server: LocalServer) -> None:
     with pytest.raises(EdgeError) as refused:
         LocalServer(LOCALHOST, port(server), {})
     assert str(refused.value) == f"127.0.0.1:{port(server)}: another program listens there; give another port"
-
-
-@pytest.mark.parametrize("host", ["203.0.113.7", "no.such.host.invalid", "::zz", "2001:db8::1", "a" * 100])
-def test_an_address_of_another_computer_is_one_line(host: str) -> None:
-    with pytest.raises(EdgeError, match="cannot listen there .*; give an address of this computer") as refused:
-        LocalServer(host, 8080, {})
-    assert "\n" not in str(refused.value)
-
-
-def test_listening_to_the_whole_network_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    with LocalServer("0.0.0.0", 0, {}):
-        assert len(caplog.records) == 1 and "whoever reaches this address" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("8080", (LOCALHOST, 8080)),
-        (":8080", (LOCALHOST, 8080)),
-        ("0.0.0.0:0", ("0.0.0.0", 0)),
-        ("[::1]:65535", ("::1", 65535)),
-        ("pi.local:80", ("pi.local", 80)),
-    ],
-)
-def test_addresses_are_read(text: str, address: tuple[str, int]) -> None:
-    assert listen_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["", "x", "65536", "-1", "localhost", "1.5", "localhost:", "8080:x", "٣", " 80"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="expected PORT"):
-        listen_address(text)
 
 
 def test_no_thread_is_left() -> None:

@@ -2,75 +2,23 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_sdk.live.bearings import bearings_of
-from edge_sdk.live.metrics import UPPER_S, Metrics
+from edge_sdk.live.metrics import UPPER_S
 from edge_sdk.live.reports import Reporter
 from edge_sdk.live.server import LOCALHOST, LocalServer
 from edge_sdk.live.tap import FULL_SCALE, Tap
-from edge_sdk.live.web import page_routes, snapshot_json, sound, taps
-from tests.browser import CHROMIUM, WITHOUT, Browser, browser
-from tests.edge_sdk.beamforming.scenes import CIRCLE
+from edge_sdk.live.web import page_routes, snapshot_json, sound
+from tests.browser import CHROMIUM, WITHOUT, Browser, browser, until
 from tests.edge_sdk.live.exposition import parse
+from tests.edge_sdk.live.numbered import BLOCK, CYCLE, MICS, RATE, SOURCES, Stream, ask, check_heard, sequence
 from tests.edge_sdk.live.reported import busy, quiet
-from tests.edge_sdk.talkers import always, scene
-
-RATE, BLOCK, MICS, SOURCES = 16_000, 160, 3, 2
-CYCLE = 60_001  # samples until the sequence begins anew
-
-
-def sequence(begin: int, count: int, channel: int) -> np.ndarray:
-    """16-bit samples, each of which says its position in the cycle, in another order in each channel."""
-    return ((np.arange(begin, begin + count) * (31 + channel)) % CYCLE - CYCLE // 2).astype(np.int16)
-
-
-def check_heard(samples: np.ndarray, channel: int) -> None:
-    """They are an unbroken run of the channel's sequence."""
-    starts = np.flatnonzero(sequence(0, CYCLE, channel) == samples[0])
-    assert len(starts) == 1
-    np.testing.assert_array_equal(samples, sequence(int(starts[0]), len(samples), channel))
-
-
-class Stream:
-    """Microphones and outputs at the pace of a sound card; outputs continue the channels' numbers."""
-
-    def __init__(self) -> None:
-        self.metrics = Metrics(MICS, SOURCES, RATE, BLOCK, rungs=("enhance", "bypass"))
-        self.inputs, self.outputs = taps(MICS, SOURCES, RATE)
-        self.gain = 1.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        begin, start_s = 0, time.monotonic()
-        while not self._stop.wait(max(0.0, start_s + begin / RATE - time.monotonic())):
-            x = np.stack([sequence(begin, BLOCK, c) for c in range(MICS + SOURCES)]) / np.float32(FULL_SCALE)
-            begin += BLOCK
-            self.metrics.captured += BLOCK
-            self.metrics.observe_in(np.float32(self.gain) * x[:MICS])
-            self.metrics.observe_out(x[MICS:])
-            self.inputs.write(x[:MICS])
-            self.outputs.write(x[MICS:])
-            self.metrics.observe_step(1e-3)
-            self.metrics.processed += BLOCK
-
-    def __enter__(self) -> Stream:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 @pytest.fixture
@@ -90,12 +38,6 @@ def server(stream: Stream) -> Iterator[LocalServer]:
 @pytest.fixture
 def url(server: LocalServer) -> str:
     return server.url
-
-
-def ask(url: str, path: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(url.split("/")[2], timeout=20)
-    connection.request("GET", path)
-    return connection.getresponse()
 
 
 @pytest.mark.parametrize(
@@ -171,14 +113,6 @@ def heard_whole(wave: np.ndarray, channel: int) -> bool:
     return bool(np.array_equal(samples, sequence(start, len(samples), channel)))
 
 
-def until(page: Browser, script: str, true: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 30
-    while not true(found := page.run(script)):
-        assert time.monotonic() < deadline, f"{script}: {found}"
-        time.sleep(0.05)
-    return found
-
-
 @pytest.mark.skipif(not CHROMIUM, reason=WITHOUT)
 def test_meters_and_counters_move_with_the_stream(page: Browser, stream: Stream, url: str) -> None:
     levels = "[...document.querySelectorAll('meter')].map(meter => meter.value)"
@@ -198,53 +132,6 @@ def test_meters_and_counters_move_with_the_stream(page: Browser, stream: Stream,
     assert "slowest 500 ms, of 10 ms" in until(page, "document.body.innerText", lambda text: "slowest 500 ms" in text)
     check_page_of_another_board(page)
     assert page.complaints == [] and all(asked.startswith(url) for asked in page.requests)
-
-
-@pytest.mark.skipif(not CHROMIUM, reason=WITHOUT)
-def test_directions_are_a_polar_plot(stream: Stream, tmp_path: Path) -> None:
-    """Of a talker whom a localizer finds in what a tap has heard, and of others whom the page is told of."""
-    azimuth = 60.0
-    inputs = Tap(CIRCLE.mics, 4 * RATE)
-    bearings = bearings_of(inputs, CIRCLE, RATE)
-    assert bearings is not None
-    x = scene([azimuth], [always], 1.0)
-    for begin in range(0, RATE, 1600):
-        inputs.write(x[:, begin : begin + 1600])
-        bearings.look()
-    with Reporter(stream.metrics) as reporter:
-        routes = page_routes(lambda: reporter.latest, inputs, stream.outputs, RATE, bearings)
-        with LocalServer(LOCALHOST, 0, routes) as server, browser(tmp_path) as page:
-            page.ask("Page.navigate", url=server.url)
-            said = until(page, "document.querySelector('#talkers')?.innerText ?? ''", lambda text: "talker" in text)
-            found = int(said.removeprefix("talker 1 at ").partition("°")[0])
-            assert found == pytest.approx(azimuth, abs=3)
-            # The wedge points there, and the outline reaches farthest there; upwards is negative in SVG.
-            assert angle_deg(page, "polygon.power") == pytest.approx(azimuth, abs=5)
-            start, end = (angle_deg(page, "path.talker", point) for point in (1, 2))
-            assert (start + end) / 2 == pytest.approx(found, abs=1) and start < end
-            page.run("source.close(); 0")
-            report = json.loads(ask(server.url, "/snapshot.json").read())
-            silent = {"azimuth_deg": -179.0, "elevation_deg": None, "unsure_deg": 12.0, "heard": False}
-            report["directions"]["talkers"] = [None, silent]
-            page.run(f"show({json.dumps(report)}); 0")
-            assert page.run("document.querySelector('#talkers').innerText") == "talker 2 at -179° ± 12° (silent)"
-            assert page.run("document.querySelectorAll('path.talker').length") == 1
-            assert page.run("document.querySelectorAll('path.talker.silent').length") == 1
-            report["directions"] = None
-            page.run(f"show({json.dumps(report)}); 0")
-            assert page.run("document.querySelector('#directions').hidden")
-            assert page.complaints == []
-
-
-def angle_deg(page: Browser, selector: str, point: int | None = None) -> float:
-    """Where the points of a shape lie, seen from the middle of the plot: one of them, or the farthest."""
-    shape = page.run(f"(s => s.getAttribute('d') ?? s.getAttribute('points'))(document.querySelector('{selector}'))")
-    if point is None:
-        numbers = np.array(shape.split(), float).reshape(-1, 2)
-        x, y = numbers[np.hypot(*numbers.T).argmax()]
-    else:  # M0 0 L start A1 1 0 0 0 end Z
-        x, y = np.array(shape.removesuffix("Z").split("L")[1].split("A")[point - 1].split()[-2:], float)
-    return float(np.rad2deg(np.arctan2(-y, x)))
 
 
 def check_page_of_another_board(page: Browser) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edge_sdk.contract import Bundle
 from edge_sdk.verifier import ModelError, verify_model
-from tools.fuzz_bundles import structure
+from tools.mutants import structure
 
 RUN = """
 import sys

@@ -30,6 +30,9 @@ class Faults:
     cut: int | None = None
 
 
+GOOD = Faults()
+
+
 class LossyLine:
     """near, far: the ports. carried: bytes so far; lost, doubled: pieces; changed: bits.
 

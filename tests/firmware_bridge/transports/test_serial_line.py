@@ -4,21 +4,20 @@ import contextlib
 import random
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from edge_sdk.cli import main
-from firmware_bridge.transports import TransportError, open_board, questions
-from firmware_bridge.transports.line import Asker, Patience
+from firmware_bridge.transports import TransportError, questions
+from firmware_bridge.transports.line import Patience
 from firmware_bridge.transports.port import Port
 from firmware_bridge.transports.serial_line import SerialTransport
 from tests.firmware_bridge.mounts import remount, small_disk
 from tests.firmware_bridge.transports.installs import check_commands
-from tests.firmware_bridge.transports.lossy import BAUD, PATIENCE, Faults, LossyLine, receiving, serial_board
+from tests.firmware_bridge.transports.lossy import BAUD, GOOD, PATIENCE, Faults, LossyLine, receiving, serial_board
 
-GOOD, BAD = Faults(), Faults(bits=1e-4, lost=0.01, doubled=0.01)
+BAD = Faults(bits=1e-4, lost=0.01, doubled=0.01)
 
 
 @pytest.fixture
@@ -93,32 +92,6 @@ def test_a_file_that_changes_on_its_way_is_not_kept(tmp_path: Path, there: Path)
         assert Path(board.put(source, "model.edge")).read_bytes() == source.read_bytes()
 
 
-def test_a_line_without_anybody_is_said_in_one_line() -> None:
-    with contextlib.closing(LossyLine(GOOD)) as line:
-        patience = Patience(wait_s=0.02, silences=3)
-        with pytest.raises(TransportError, match="nobody answers; start edge-sdk receive"):
-            SerialTransport(Port(line.near, BAUD), "serial:test", patience)
-
-
-def test_a_line_that_only_makes_noise_is_said_in_one_line() -> None:
-    with contextlib.closing(LossyLine(GOOD)) as line:
-        noise, ended = Port(line.far, BAUD), threading.Event()
-        asker = Asker(Port(line.near, BAUD), "serial:test", Patience(damages=20))
-
-        def shout() -> None:
-            while not ended.wait(0.002):
-                noise.write(b"~login: ~kernel panic~")
-
-        thread = threading.Thread(target=shout)
-        thread.start()
-        with pytest.raises(TransportError, match="too much is damaged"):
-            asker.ask(questions.ASK)
-        ended.set()
-        thread.join()
-        asker.close()
-        noise.close()
-
-
 @pytest.mark.parametrize(
     ("do", "about", "said"),
     [
@@ -170,39 +143,6 @@ def test_a_disk_that_is_full_or_read_only_is_said_in_one_line(tmp_path: Path) ->
         remount(disk, "ro")
         with pytest.raises(TransportError, match="Read-only"):
             board.put(file_of(tmp_path, 100), "model.edge")
-
-
-def test_ports_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for place, said in (
-        (f"serial:{tmp_path}/none", "No such file"),
-        (f"serial:{tmp_path}/file", "no serial port"),
-        ("serial:", "expected one as"),
-        ("serial:/dev/ttyUSB0@fast", "expected one as"),
-        ("serial:/dev/null@123", "no rate of a serial port"),
-    ):
-        with pytest.raises(TransportError, match=said):
-            open_board(place)
-
-
-def test_a_port_belongs_to_one_program() -> None:
-    with contextlib.closing(LossyLine(GOOD)) as line:
-        first = Port(line.near, BAUD)
-        with pytest.raises(TransportError, match="another program has it"):
-            Port(line.near, BAUD)
-        first.close()
-        Port(line.near, BAUD).close()
-
-
-def test_a_port_that_is_taken_out_is_said_in_one_line() -> None:
-    line = LossyLine(GOOD)
-    port = Port(line.near, BAUD)
-    line.close()
-    with pytest.raises(TransportError, match="the port is gone"):
-        port.read(1)
-    with pytest.raises(TransportError, match="the port is gone"):
-        port.write(b"x")
-    port.close()
 
 
 def receive(line: LossyLine, folder: Path) -> subprocess.Popen[bytes]:
