@@ -16,6 +16,8 @@ def array_of(m: Manifest) -> MicArray | None:
     if m.mics < 2 or m.array not in shipped_arrays():
         return None
     array = load_array(m.array)
+    if array.mics != m.mics:
+        return None
     return replace(array, channels=tuple(range(array.mics)), capture_channels=array.mics, processed=None, playback=())
 
 

@@ -22,6 +22,9 @@ def register(commands: Any) -> None:
     export.add_argument(
         "--mics", type=int, metavar="N", help="microphones, where the network takes any number up to its own"
     )
+    export.add_argument(
+        "--array", metavar="NAME", help="whose microphones it is for (edge-sdk arrays; default: as it was trained)"
+    )
     add_recipe(export, default="float32")
     add_calibration(export)
     add_format(export, "c-array", "onnx")
@@ -65,19 +68,33 @@ def run_export(args: argparse.Namespace) -> int:
     tuned = trained_for(about, args.checkpoint)
     if tuned and tuned.recipe == args.recipe:
         overrides, calibration = overrides or tuned.overrides, tuned.calibration
-    args.frames_per_step = frames_per_step(args, network)
+    args.frames_per_step, trained_mics = frames_per_step(args, network), network.mics
     try:
         network = network if args.mics is None else network.with_mics(args.mics)
+        origin = of_array(args.array, network.mics, trained_mics, tuned.about if tuned else about)
         if args.format == "onnx":
-            return export_onnx(args, network, tuned.about if tuned else about)
+            return export_onnx(args, network, origin)
         check_recipe(network, args.recipe, overrides, calibrated=bool(args.calibration or calibration))
-        artifact = export(network, args.name, args.frames_per_step, tuned.about if tuned else about)
+        artifact = export(network, args.name, args.frames_per_step, origin)
     except ValueError as error:
         raise EdgeError(f"{args.checkpoint}: not exported ({error})") from error
     calibration = calibration_of(args, artifact) or calibration
     if args.recipe != "float32" or overrides:
         artifact = quantize(artifact, args.recipe, args.name, overrides, calibration)
     return finish(args, network, artifact)
+
+
+def of_array(name: str | None, mics: int, trained_mics: int, about: dict[str, Any]) -> dict[str, Any]:
+    """Where a network comes from, with the array of that name, else the one it was trained for as long as it has as
+    many microphones; `EdgeError` where the array is unknown or has another number of them."""
+    from edge_sdk.audio.arrays import load_array
+    from edge_sdk.errors import EdgeError
+
+    if name is None:
+        return {key: value for key, value in about.items() if key != "array" or mics == trained_mics}
+    if (array := load_array(name)).mics != mics:
+        raise EdgeError(f"--array {name}: {array.mics} microphones; expected one of {mics}, which the network takes")
+    return {**about, "array": array.name}
 
 
 def frames_per_step(args: argparse.Namespace, network: Any) -> int:

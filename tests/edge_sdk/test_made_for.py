@@ -34,8 +34,8 @@ def test_a_model_that_says_its_array_knows_where_its_microphones_stand() -> None
     assert (array.channels, array.capture_channels, array.playback) == (tuple(range(6)), 6, ())
 
 
-@pytest.mark.parametrize(("mics", "array"), [(1, "mono"), (6, "any"), (6, "board-of-mine")])
-def test_a_model_of_one_microphone_or_of_an_unknown_array_knows_nothing(mics: int, array: str) -> None:
+@pytest.mark.parametrize(("mics", "array"), [(1, "mono"), (6, "any"), (6, "board-of-mine"), (6, "matrix-voice")])
+def test_a_model_of_one_microphone_or_of_an_array_that_is_not_its_own_knows_nothing(mics: int, array: str) -> None:
     assert array_of(manifest(mics=mics, array=array)) is None
     assert not doubt(manifest(mics=mics, array=array), SIX)
 

@@ -15,7 +15,8 @@ from edge_sdk.errors import ParityError
 from models.checkpoint import save_network
 from models.filter_network import FilterAndSumNetwork
 from models.zoo import build, preset
-from quantization.artifact import Artifact
+from quantization.artifact import Artifact, read_artifact
+from quantization.commands.export import of_array
 from quantization.delegate import delegation
 from quantization.export import export
 from quantization.parity import check, difference_db, load_mixture, run_whole
@@ -37,7 +38,7 @@ def folder(two_stage: FilterAndSumNetwork, tmp_path_factory: pytest.TempPathFact
     """The network for four of its six microphones, exported, quantized and packed by the commands."""
     out = tmp_path_factory.mktemp("two-stage")
     checkpoint = out / "network.safetensors"
-    save_network(checkpoint, two_stage, {})
+    save_network(checkpoint, two_stage, {"array": "respeaker-6mic"})
     common = ["--out", out, "--name"]
     run("export", checkpoint, "--mics", 4, "--frames-per-step", 2, *common, "four")
     run("quantize", out / "four.tflite", "--recipe", "dynamic_int8", "--checkpoint", checkpoint, *common, "four-int8")
@@ -160,3 +161,12 @@ def test_microphones_that_cannot_be_are_one_line(
     write_wav(tmp_path / "two.wav", recording(1000)[:2], RATE)
     separate = ("separate", tmp_path / "two.wav", "--model", folder / "four.edge", "--out", tmp_path)
     assert "2 channel" in refused(capsys, *separate)
+    assert "--array mono: 1 microphones; expected one of 4" in refused(capsys, *command, 4, "--array", "mono")
+    assert "unknown array 'none'" in refused(capsys, *command, 4, "--array", "none")
+
+
+def test_a_model_is_for_the_array_of_its_training_unless_it_hears_fewer_or_is_told_another(folder: Path) -> None:
+    assert read_artifact(folder / "four.tflite").manifest.array == "any", "that of its training has six"
+    six = {"array": "respeaker-6mic", "seed": 1}
+    assert of_array(None, 6, 6, six) == six and of_array(None, 4, 6, six) == {"seed": 1}
+    assert of_array("respeaker-usb-v2", 4, 6, six) == {"array": "respeaker-usb-v2", "seed": 1}
