@@ -41,6 +41,7 @@ def test_a_shipped_bundle_is_its_checkpoint_under_its_recipe(name: str, recipe: 
     origin = bundle.manifest.provenance
     assert (origin["recipe"], origin["seed"], origin["commit"]) == (training.name, training.seed, about["commit"])
     assert origin["step"] == training.fit.steps
+    assert bundle.manifest.array == about.get("array", "any")
     check(network, Artifact(bundle.manifest, bundle.model))
 
 
