@@ -50,10 +50,11 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
         )
     trust = trust_option.policy_of(args)
     bundle = read_bundle(find_model(models[0]), trust) if models else None
-    if bundle is not None and array is None:
-        array = made_for.array_of(bundle.manifest)
-    elif bundle is not None and array is not None and (line := made_for.doubt(bundle.manifest, array)):
-        print(f"edge-sdk: {line}", file=sys.stderr)
+    if bundle is not None:
+        if array is None:
+            array = made_for.array_of(bundle.manifest)
+        elif line := made_for.doubt(bundle.manifest, array):
+            print(f"edge-sdk: {line}", file=sys.stderr)
     choice = Choice(CPU, 1) if bundle is None else accelerator_options.chosen(args, bundle)
     beam = None
     if args.beam is not None:
