@@ -94,8 +94,8 @@ class FitConfig:
     start: a checkpoint whose weights are the first ones, for fine-tuning: a file, a run folder, or the name of one in
     `runs` or `checkpoints`. start_part: what is taken of it where not all, the `separator` or the `filterbank`.
     patience: stop after so many evaluations in a row without a better one; 0: never.
-    suited: of a network of two views, the share of batches in which each view gets the mixtures whose talkers it can put
-    in an order better than the other view can, see `models.training.views`.
+    suited: of a network of two views, the share of batches in which each view gets the mixtures whose talkers it can
+    order better than the other view can, see `models.training.views`.
     part: what of a TasNet is fitted: all of it, or for two-step training the `filterbank` alone, and in a training that
     starts with it the `separator` alone, see `models.training.two_step`.
     """

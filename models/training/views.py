@@ -1,15 +1,20 @@
 """Training of a network that looks at an array from several sides: each view by itself, on mixtures of its own.
 
 What several views make of a mixture together is a choice among them that needs no training, so equal parts of every
-batch go to each, at the cost of a network of one view.
+batch go to each, at the cost of a network of one view. A view cannot order talkers that are equally far towards its
+first microphone, and is not taken where they are; so in most batches the other view may get them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from torch import Tensor, nn
 
+from edge_sdk.audio.arrays import MicArray
+from models.data.example import Example
+from models.data.mixing import Mixtures
 from models.layers.views import SOURCES
 from models.recipe import FitConfig
 from models.tasnet import TasNet
