@@ -23,6 +23,7 @@ from edge_sdk.errors import EdgeError
 from models.recipe import Recipe, load_recipe
 from models.training.memory import keep_freed_memory
 from models.training.trainer import Trainer
+from models.training.views import ViewTrainer
 from models.zoo import build
 
 WARM_UP = 3  # steps: the first compiles, the second may do so once more
@@ -38,7 +39,8 @@ class Training:
         fit, network = recipe.fit, build(recipe.network)
         samples = round(recipe.mix.seconds * recipe.network.sample_rate)
         self.hours = fit.batch * recipe.mix.seconds / 3600
-        self.trainer = Trainer(network, fit, make_fabric(precision=fit.precision))
+        kind = ViewTrainer if recipe.views > 1 else Trainer
+        self.trainer = kind(network, fit, make_fabric(precision=fit.precision))
         self.batch = noise(fit.batch, network.mics, recipe.mix.sources, samples)
         for _ in range(WARM_UP):
             self.step()

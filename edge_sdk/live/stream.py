@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TypeVar
 
 from edge_sdk.audio.calibration import Correction
 from edge_sdk.audio.drift import DriftResampler
@@ -41,6 +42,8 @@ from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 from edge_sdk.live.swap import Swap, SwapError, require_fit
 from edge_sdk.live.web import taps
 from edge_sdk.separator import Separator
+
+Device = TypeVar("Device", bound=Capture | Playback)
 
 UNHURRIED_S = 60.0  # that a block of a file may take
 
@@ -82,11 +85,16 @@ class LiveStream:
             self.chain = self._chain(ladder, reference)
             # Before there are devices: locking memory takes a second or two, in which they would run over.
             self.refused = claim(config.realtime) if self.live and config.realtime else []
-            self.playback = self._playback(self.metrics.sources)
-            opened.callback(self.playback.close)
+            if same_file(config.capture, config.playback):
+                raise EdgeError(f"{config.playback}: read and written at once; choose another file for --playback")
+            # A microphone is opened last, or it would run over; but no file is emptied for one that is not there.
+            written = self._place(config.playback, 1, 2).kind != "device"
+            if written:
+                self.capture = closing(opened, self._capture())
+            self.playback = closing(opened, self._playback(self.metrics.sources))
             self.feed = self._feed()
-            self.capture = self._capture()
-            opened.callback(self.capture.close)
+            if not written:
+                self.capture = closing(opened, self._capture())
             self._opened = opened.pop_all()
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -184,8 +192,6 @@ class LiveStream:
     def _playback(self, channels: int) -> Playback:
         config = self.config
         place = self._place(config.playback, channels, max(config.periods, config.queue + 4))
-        if same_file(config.capture, config.playback):
-            raise EdgeError(f"{config.playback}: read and written at once; choose another file for --playback")
         if place.kind != "device":
             return open_playback(place, config.queue)
         playback = ReopeningPlayback(lambda name: open_playback(place.named(name), config.queue))
@@ -208,6 +214,12 @@ class LiveStream:
     def _place(self, name: str, channels: int, periods: int) -> Place:
         config = self.config
         return Place(name, self.sound.rate_hz, channels, config.format, config.period, periods, config.paced)
+
+
+def closing(opened: ExitStack, device: Device) -> Device:
+    """The device, which is closed with what was opened before it."""
+    opened.callback(device.close)
+    return device
 
 
 def close_all(engines: dict[Engine, int]) -> None:

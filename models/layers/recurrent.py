@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from models.layers.fused_lstm import fused_lstm, suits
 from models.layers.norms import future_norm, input_norm
 from models.layers.widths import check_widths
 from models.streaming import State, Streaming, refuse_future
@@ -67,6 +68,9 @@ def lstm_state(lstm: nn.LSTM, batch: int) -> State:
 
 def run_lstm(lstm: nn.LSTM, x: Tensor, state: State) -> tuple[Tensor, State]:
     """What an LSTM gives for `x`, `[B, T, C]`, from a state `(h, c)`, `[B, hidden]` each; and the state after it."""
+    if suits(lstm, x):
+        y, c = fused_lstm(lstm, x, *state)
+        return y, (y[:, -1], c)
     h, c = (part[None].contiguous() for part in state)
     y, (h, c) = lstm(x, (h, c))
     return y, (h[0], c[0])

@@ -58,6 +58,15 @@ def test_devices_and_files_that_cannot_be_opened_have_an_exit_status_of_their_ow
     assert status == 3 and said in shown and len(shown.splitlines()) == 1, shown
 
 
+@pytest.mark.parametrize("options", [["--array", "respeaker-usb-v2"], ["--capture", "/nowhere/in.wav"]])
+def test_what_was_recorded_before_is_still_there_after_a_refusal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    before = written(tmp_path / "out.wav", mixture(0.2)).read_bytes()
+    status, _ = refused(tmp_path, capsys, options)
+    assert status == 3 and (tmp_path / "out.wav").read_bytes() == before
+
+
 def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> tuple[int, str]:
     """Exit status, and what stands on standard error."""
     source = written(tmp_path / "in.wav", mixture(0.1))
