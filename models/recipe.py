@@ -197,6 +197,8 @@ class Recipe:
                 f"fit.batch = {self.fit.batch} for a network of {self.views} views: expected a multiple, for "
                 "equal shares, and no [distill]"
             )
+        if self.fit.suited and self.views != 2:
+            raise ValueError(f"fit.suited = {self.fit.suited:g} is for networks of two views; leave it out")
         if self.mix.augment.noise_only and not self.fit.loss.silent:
             raise ValueError(
                 f"mix.augment.noise_only = {self.mix.augment.noise_only}: silent targets have no ratio; "
