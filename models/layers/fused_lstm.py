@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 
 CELLS = 16_384  # units of all sequences together: from here on it is faster than torch's
 SOURCE = Path(__file__).with_suffix(".cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
+# Not -ffast-math: with it, a library that is loaded makes all of its process take numbers near zero for zero.
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
+WIDE = ("-mprefer-vector-width=512",) if platform.machine() == "x86_64" else ()
 COMPILER = os.environ.get("CXX", "g++")
 
 
@@ -58,7 +61,9 @@ def frames() -> Any:
         return None  # as `models.training.trainer` says
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "fused_lstm.so"
-        done = subprocess.run([COMPILER, *FLAGS, str(SOURCE), "-o", str(library)], capture_output=True, text=True)
+        done = subprocess.run(
+            [COMPILER, *FLAGS, *WIDE, str(SOURCE), "-o", str(library)], capture_output=True, text=True
+        )
         try:
             found = ctypes.CDLL(str(library)) if done.returncode == 0 else None
         except OSError as error:

@@ -74,6 +74,17 @@ def test_gates_that_are_all_open_or_all_shut_stay_finite(value: float) -> None:
 
 
 @needs_compiler
+def test_what_is_no_number_is_not_hidden() -> None:
+    lstm, x, h, c = a_layer()
+    with torch.no_grad():
+        x[3, 20, 0] = torch.nan
+    with in_bfloat16():
+        y, _ = run_lstm(lstm, x, (h, c))
+    broken = y.isnan().all(dim=2)
+    assert broken[3, 20:].all() and not broken[:, :20].any() and not broken[-1].any()
+
+
+@needs_compiler
 def test_it_trains_in_a_compiled_network_too() -> None:
     lstm, x, h, c = a_layer()
     compiled = torch.compile(lambda x: run_lstm(lstm, 2 * x, (h, c))[0].square())
