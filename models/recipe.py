@@ -94,6 +94,8 @@ class FitConfig:
     start: a checkpoint whose weights are the first ones, for fine-tuning: a file, a run folder, or the name of one in
     `runs` or `checkpoints`. start_part: what is taken of it where not all, the `separator` or the `filterbank`.
     patience: stop after so many evaluations in a row without a better one; 0: never.
+    suited: of a network of two views, the share of batches in which each view gets the mixtures whose talkers it can
+    order better than the other view can, see `models.training.views`.
     part: what of a TasNet is fitted: all of it, or for two-step training the `filterbank` alone, and in a training that
     starts with it the `separator` alone, see `models.training.two_step`.
     """
@@ -110,6 +112,7 @@ class FitConfig:
     warmup: int = 200  # steps until the full learning rate
     decay_from: float = 0.6  # share of the steps after which the learning rate falls to zero as a cosine
     clip: float = 5.0  # largest norm of the gradient
+    suited: float = 0.0
     average: float = 0.999  # decay of the running average of the weights, which is what is kept
     loss: LossConfig = field(default_factory=LossConfig)
     precision: str = "float32"  # or bfloat16, for processors and cards that multiply it natively
@@ -138,8 +141,8 @@ class FitConfig:
                 raise ValueError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(map(repr, PARTS))}")
         if self.part == "separator" and not self.start:
             raise ValueError("part 'separator' of a network whose filterbank nobody trained: give start = CHECKPOINT")
-        if not 0 <= self.decay_from <= 1 or not 0 <= self.average < 1:
-            raise ValueError("decay_from and average are shares: expected 0 to 1")
+        if not (0 <= self.decay_from <= 1 and 0 <= self.suited <= 1 and 0 <= self.average < 1):
+            raise ValueError("decay_from, suited and average are shares: expected 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,8 @@ class Recipe:
                 f"fit.batch = {self.fit.batch} for a network of {self.views} views: expected a multiple, for "
                 "equal shares, and no [distill]"
             )
+        if self.fit.suited and self.views != 2:
+            raise ValueError(f"fit.suited = {self.fit.suited:g} is for networks of two views; leave it out")
         if self.mix.augment.noise_only and not self.fit.loss.silent:
             raise ValueError(
                 f"mix.augment.noise_only = {self.mix.augment.noise_only}: silent targets have no ratio; "

@@ -71,7 +71,7 @@ PRESETS: dict[str, NetworkConfig] = {
             combine="filter-and-sum",
             views=((0, 1, 2, 3), (1, 2, 3, 0)),
         ),
-        narrow_band=NarrowBandConfig(memory=32),
+        narrow_band=NarrowBandConfig(memory=64),
     ),
     # The same at six microphones.
     "array6-2spk-edge": TasNetConfig(

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edge_sdk.audio.arrays import MicArray
 from edge_sdk.errors import EdgeError
 from models.checkpoint import load_network
 from models.data.mixing import Mixtures
@@ -29,17 +28,9 @@ from models.evaluation.scores import separate_with
 from models.recipe import SetConfig, load_set
 from models.runs import default_cache, load_corpora, load_rooms
 from models.tasnet import TasNet
-from models.training.views import OneViewEach
+from models.training.views import OneViewEach, apart
 
 EDGES = (0.0, 0.15, 0.5, 1.0, 2.01)
-
-
-def apart(azimuths_deg: list[float], array: MicArray, mic: int) -> float:
-    """How much further one of two talkers is than the other towards a microphone from the array's centre, 0 to 2."""
-    positions = np.asarray(array.positions_m)[:, :2]
-    x, y = positions[mic] - positions.mean(axis=0)
-    first, second = np.cos(np.radians(azimuths_deg) - np.arctan2(y, x))
-    return float(abs(first - second))
 
 
 @torch.no_grad()

@@ -179,7 +179,7 @@ def batches(mixtures: Mixtures, trainer: Trainer) -> Iterator[tuple[Tensor, Tens
     numbers = range(trainer.done * config.batch + fabric.global_rank, config.steps * config.batch, fabric.world_size)
     return iter(
         DataLoader(
-            mixtures,  # type: ignore[arg-type]
+            trainer.loaded(mixtures),
             batch_size=config.batch // fabric.world_size,
             sampler=numbers,
             num_workers=config.workers,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from edge_sdk.errors import CheckpointError
 from models.checkpoint import FORMAT, first_line, load_tensors, save_tensors, with_prefix
+from models.data.mixing import Mixtures
 from models.network import Network
 from models.recipe import FitConfig
 from models.training.averaging import RunningAverage
@@ -94,6 +95,10 @@ class Trainer:
     def gain(self, mixture: np.ndarray, sources: np.ndarray, reference: int) -> float:
         """Improvement of one mixture `[M, n]` of a development set by the averaged network, in dB."""
         return gain(self.average.network, mixture, sources, reference)
+
+    def loaded(self, mixtures: Mixtures) -> Any:
+        """What the loader of batches takes mixtures from."""
+        return mixtures
 
     def over_processes(self, x: Tensor) -> Tensor:
         """The mean of what all processes have."""

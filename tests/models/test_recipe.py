@@ -45,6 +45,7 @@ from tests.models.recordings import edit, write_recipe
         ("spectral_weight = 0.0", "ceiling_db = 0.0", "expected a ratio above 0 dB, or inf"),
         ("spectral_weight = 0.0", 'kind = "phase-sensitive"\nceiling_db = 30.0', "which is no ratio"),
         ("spectral_weight = 0.0", 'silent = "quiet"', "give ceiling_db"),
+        ("warmup = 5", "suited = 0.5", "fit.suited = 0.5 is for networks of two views; leave it out"),
         ("babble_talkers = 2", "augment.noise_only = 0.1", "give fit.loss.silent"),
     ],
 )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from edge_sdk.audio.arrays import load_array
 from edge_sdk.errors import CheckpointError
 from models.checkpoint import save_network, start_from
 from models.contract import check_latency, verify_contract
+from models.data.example import Example
 from models.layers.filterbanks import FilterbankConfig
 from models.layers.narrow_band import NarrowBandConfig
 from models.layers.recurrent import StackedLSTMConfig
@@ -19,7 +23,7 @@ from models.layers.tcn import TCNConfig
 from models.layers.views import ViewChoice
 from models.multichannel import SpatialConfig
 from models.tasnet import TasNet, TasNetConfig
-from models.training.views import OneViewEach
+from models.training.views import OneViewEach, SuitedToViews, apart
 
 VIEWS = ((0, 1, 2, 3), (1, 2, 3, 0))
 SPATIAL = SpatialConfig(4, combine="filter-and-sum", views=VIEWS)
@@ -178,3 +182,47 @@ def test_what_cannot_have_views_is_refused(change: dict[str, object], message: s
 def test_views_are_orders_of_all_microphones(views: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(ValueError, match="view"):
         SpatialConfig(4, combine="filter-and-sum", views=views)
+
+
+SIDEWAYS, AHEAD = [80.0, -80.0], [10.0, 170.0]  # of the first microphone, which stands at 0 degrees
+ACROSS = replace(
+    load_array("respeaker-4mic"), positions_m=((0.04, 0.0, 0.0), (0.0, 0.04, 0.0), (-0.04, 0.0, 0.0), (0.0, -0.04, 0.0))
+)
+
+
+class Placed:
+    """Mixtures of which nothing is known but their numbers, and the places of their talkers."""
+
+    seed, rooms = 5, SimpleNamespace(array=ACROSS)
+
+    def __init__(self, *places: list[float]) -> None:
+        self.places = places
+
+    def example(self, number: int) -> Example:
+        about = {"azimuths_deg": self.places[number]} if self.places[number] else {}
+        return Example(np.full((4, 3), number), np.zeros((2, 3)), np.zeros((2, 4, 3)), about)
+
+
+def batch(share: float, *places: list[float]) -> list[int]:
+    """The numbers of mixtures with these places, in the order of a batch."""
+    loaded = SuitedToViews(Placed(*places), (0, 1), share).__getitems__(list(range(len(places))))
+    return [int(mixture[0, 0]) for mixture, _ in loaded]
+
+
+def test_talkers_are_apart_towards_a_microphone_that_one_is_nearer_to() -> None:
+    assert apart([0.0, 180.0], ACROSS, 0) == pytest.approx(2) and apart([0.0, 180.0], ACROSS, 1) == pytest.approx(0)
+    assert apart([60.0, 90.0], ACROSS, 0) == pytest.approx(0.5) and apart([30.0, -30.0], ACROSS, 1) == pytest.approx(1)
+
+
+def test_a_view_gets_the_mixtures_whose_talkers_it_can_order() -> None:
+    assert batch(1.0, SIDEWAYS, AHEAD, SIDEWAYS, AHEAD) == [1, 3, 0, 2]
+    assert batch(1.0, SIDEWAYS, [], AHEAD) == [2, 1, 0]  # places that are not known are neither
+    assert batch(0.0, SIDEWAYS, AHEAD) == [0, 1]
+
+
+def test_so_many_batches_are_sorted_as_are_asked_for_and_the_same_ones_always() -> None:
+    mixtures = SuitedToViews(Placed(*[SIDEWAYS, AHEAD] * 400), (0, 1), 0.8)
+    once, again = ([mixtures.__getitems__([n, n + 1]) for n in range(0, 800, 2)] for _ in range(2))
+    turned = [first[0, 0] > second[0, 0] for (first, _), (second, _) in once]
+    assert 0.74 < np.mean(turned) < 0.86
+    assert turned == [first[0, 0] > second[0, 0] for (first, _), (second, _) in again]
