@@ -22,7 +22,7 @@ from quantization.parity import check
 ROOT = Path(__file__).parents[1]
 LATENCY_S = {"enhance-mono": 0.008, "enhance-hearing-aid": 0.004, "separate-2spk": 0.016, "array4-2spk": 0.016}
 # Improvement of SI-SDR on the development set.
-LEAST_GAIN_DB = {"enhance-mono": 6.4, "enhance-hearing-aid": 6.2, "separate-2spk": 4.6, "array4-2spk": 8.0}
+LEAST_GAIN_DB = {"enhance-mono": 6.4, "enhance-hearing-aid": 6.2, "separate-2spk": 4.6, "array4-2spk": 8.2}
 MOST_LOST_DB = 0.15  # of it, to int8
 MAX_MB = {"dynamic_int8": 3.0, "float32": 10.0}
 BUNDLES = [(name, recipe) for name in LATENCY_S for recipe in MAX_MB]
