@@ -1,8 +1,9 @@
 """Other microphones in the place of broken ones.
 
 Where one microphone alone is listened to, another takes its place. A network of an array knows places: to it the array
-is turned or mirrored, which leaves all its distances as they are, until a good microphone is where the reference was;
-and what broken ones deliver is silence, as in its training.
+is turned or mirrored, which leaves all its distances as they are, until good microphones are where it needs them most:
+in the place of the reference, and in the next one, with which the other view of a network of two views begins. What
+broken ones deliver is silence, as in its training.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ ALIKE_M = 1e-3  # arrays are built to less
 
 
 class StandIn:
-    """Watches the microphones, says in `metrics.mic_faults` what is wrong with each, and while something is wrong with
-    the one in row `reference` uses the first of `orders` that puts a good one there.
+    """Watches the microphones, says in `metrics.mic_faults` what is wrong with each, and uses the one of `orders` that
+    puts good ones into `rows`.
 
-    orders: the usual one first. mute: faulty microphones are silent, as long as half of all are good.
+    orders: the usual one first. rows: what matters most first. mute: faulty microphones are silent, as long as half of
+    all are good.
     """
 
-    def __init__(self, metrics: Metrics, orders: Sequence[Order], reference: int = 0, mute: bool = False) -> None:
+    def __init__(
+        self, metrics: Metrics, orders: Sequence[Order], rows: Sequence[int] = (0,), mute: bool = False
+    ) -> None:
         self._monitor = MicrophoneMonitor(metrics.mics, metrics.rate_hz)
-        self._metrics, self._reference, self._mute = metrics, reference, mute
+        self._metrics, self._rows, self._mute = metrics, tuple(rows), mute
         self._fade = half_cosine(round(FADE_S * metrics.rate_hz))
         self._orders, self._everyone = tuple(orders), np.ones((metrics.mics, 1), np.float32)
         self._usual = self._from = self._to = (np.array(self._orders[0]), self._everyone)
@@ -59,12 +63,22 @@ class StandIn:
 
     def _chosen(self, good: Sequence[bool]) -> tuple[NDArray[np.int64], Samples]:
         """Which microphone is heard in each row, and how loud."""
-        index = next((i for i, order in enumerate(self._orders) if good[order[self._reference]]), 0)
+        chosen = best_order(self._orders, self._rows, good)
         mute = self._mute and not all(good) and 2 * sum(good) >= len(good)
-        if not index and not mute:
+        if chosen == self._orders[0] and not mute:
             return self._usual
-        order = np.array(self._orders[index])
+        order = np.array(chosen)
         return order, np.array(good, np.float32)[order, None] if mute else self._everyone
+
+
+def best_order(orders: Sequence[Order], rows: Sequence[int], good: Sequence[bool]) -> Order:
+    """The first order with a good microphone in the first of the rows, and among such ones in the next."""
+    return max(orders, key=lambda order: [good[order[row]] for row in rows])
+
+
+def rows_of_views(array: MicArray) -> tuple[int, ...]:
+    """The rows that matter most to a network of an array: the reference, and where a second view begins."""
+    return array.reference, (array.reference + 1) % array.mics
 
 
 def heard(x: Samples, order: NDArray[np.int64], gains: Samples) -> Samples:

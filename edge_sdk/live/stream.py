@@ -37,7 +37,7 @@ from edge_sdk.live.realtime import claim, follow
 from edge_sdk.live.reopening import ReopeningCapture, ReopeningPlayback
 from edge_sdk.live.ring import BufferedCapture
 from edge_sdk.live.sound import Sound, sound_of
-from edge_sdk.live.stand_in import StandIn, replacing, turning
+from edge_sdk.live.stand_in import StandIn, replacing, rows_of_views, turning
 from edge_sdk.live.stream_config import BeamConfig, StreamConfig
 from edge_sdk.live.swap import Swap, SwapError, require_fit
 from edge_sdk.live.web import taps
@@ -233,5 +233,6 @@ def stand_in(config: StreamConfig, sound: Sound, metrics: Metrics) -> StandIn:
     usual = tuple(range(metrics.mics))
     if config.array is None or config.beam is not None:
         return StandIn(metrics, [usual], mute=config.beam is None and sound.mics > 1)
-    orders = turning(config.array) if sound.mics > 1 else replacing(config.array)
-    return StandIn(metrics, orders, config.array.reference, mute=sound.mics > 1)
+    if sound.mics == 1:
+        return StandIn(metrics, replacing(config.array), [config.array.reference])
+    return StandIn(metrics, turning(config.array), rows_of_views(config.array), mute=True)

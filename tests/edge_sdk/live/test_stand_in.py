@@ -3,6 +3,7 @@
 A network of an array hears it turned, and silence from what is broken.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import soundfile
 
 from edge_sdk.audio.arrays import load_array, shipped_arrays
 from edge_sdk.live.metrics import Metrics
-from edge_sdk.live.stand_in import FADE_S, Order, StandIn, replacing, turning
-from edge_sdk.live.stream import LiveStream
+from edge_sdk.live.sound import Sound
+from edge_sdk.live.stand_in import FADE_S, Order, StandIn, best_order, replacing, rows_of_views, turning
+from edge_sdk.live.stream import LiveStream, stand_in
 from edge_sdk.live.stream_config import StreamConfig
 from tests.edge_sdk.live.streams import PLAIN, RATE, mixture, written
 
@@ -22,19 +24,23 @@ PERIOD = 128
 def heard(x: np.ndarray, order: list[int]) -> tuple[np.ndarray, Metrics]:
     """What the row of the reference, the first of the order, holds after all of it."""
     rows = list(range(len(x)))
-    y, metrics = replaced(x, [tuple([*rows[: order[0]], mic, *rows[order[0] + 1 :]]) for mic in order], order[0])
+    y, metrics = replaced(x, [tuple([*rows[: order[0]], mic, *rows[order[0] + 1 :]]) for mic in order], order[:1])
     return y[order[0]], metrics
 
 
-def replaced(x: np.ndarray, orders: list[Order], reference: int, mute: bool = False) -> tuple[np.ndarray, Metrics]:
+def replaced(x: np.ndarray, orders: list[Order], rows: Sequence[int], mute: bool = False) -> tuple[np.ndarray, Metrics]:
     """What the rows hold after all of it."""
     metrics = Metrics(len(x), 1, RATE, PERIOD)
-    stand_in, y = StandIn(metrics, orders, reference, mute), x.copy()
+    return through(StandIn(metrics, orders, rows, mute), x), metrics
+
+
+def through(replacer: StandIn, x: np.ndarray) -> np.ndarray:
+    y = x.copy()
     for begin in range(0, x.shape[1], PERIOD):
         piece = y[:, begin : begin + PERIOD]
-        stand_in.watch(piece.copy())
-        stand_in.replace(piece)
-    return y, metrics
+        replacer.watch(piece.copy())
+        replacer.replace(piece)
+    return y
 
 
 def dying(seconds: float = 4.0, dead_s: tuple[float, float] = (1.0, 4.0), mics: int = 3) -> np.ndarray:
@@ -122,7 +128,7 @@ def test_a_circle_turns_to_every_microphone_and_a_line_only_round() -> None:
 def test_a_network_of_an_array_hears_it_turned_and_silence_from_the_broken_one() -> None:
     array = load_array("respeaker-4mic")
     x = dying(4.0, (1.0, 3.0), array.mics)
-    y, metrics = replaced(x, turning(array), array.reference, mute=True)
+    y, metrics = replaced(x, turning(array), rows_of_views(array), mute=True)
     np.testing.assert_array_equal(y[:, :RATE], x[:, :RATE])
     order = turning(array)[1]
     expected = x[list(order)]
@@ -131,11 +137,34 @@ def test_a_network_of_an_array_hears_it_turned_and_silence_from_the_broken_one()
     assert metrics.mic_faults[0] and y[0, 2 * RATE : 3 * RATE].any()
 
 
-def test_a_broken_microphone_that_is_not_the_reference_is_silent_and_the_array_stays() -> None:
+def test_the_second_microphone_is_missed_next_most_and_so_the_ring_is_turned_for_it_too() -> None:
+    array = load_array("respeaker-4mic")
+    ways, rows = turning(array), rows_of_views(array)
+    assert rows == (0, 1)
+    dead = {mic: best_order(ways, rows, [mic != other for other in range(4)]) for mic in range(4)}
+    assert dead == {0: (1, 2, 3, 0), 1: (3, 0, 1, 2), 2: (0, 1, 2, 3), 3: (0, 1, 2, 3)}
+    assert best_order(ways, rows, [False, True, False, True]) == (1, 2, 3, 0), "the reference counts for more"
+    assert best_order(ways, rows, [False] * 4) == best_order(ways, rows, [True] * 4) == ways[0]
+
+
+@pytest.mark.parametrize(("mics", "order"), [(4, [3, 0, 1, 2]), (1, [0, 1, 2, 3])])
+def test_a_stream_turns_the_ring_for_a_network_of_all_microphones_alone(mics: int, order: list[int]) -> None:
+    """With the second microphone stuck: a network of one does not hear it anyway."""
+    array, x = load_array("respeaker-4mic"), mixture(3.0, 4)
+    x[1, RATE:] = 0.5
+    config = StreamConfig((), "in.wav", "out.wav", array=array)
+    replacer = stand_in(config, Sound(RATE, mics, 1, PERIOD), Metrics(4, 1, RATE, PERIOD))
+    y = through(replacer, x)
+    assert not y[order.index(1), 2 * RATE :].any() if mics > 1 else y[1, -1] == 0.5
+    kept = [row for row, mic in enumerate(order) if mic != 1]
+    np.testing.assert_array_equal(y[kept, 2 * RATE :], x[[order[row] for row in kept], 2 * RATE :])
+
+
+def test_a_broken_microphone_in_a_row_that_matters_less_is_silent_and_the_array_stays() -> None:
     array = load_array("respeaker-4mic")
     x = mixture(4.0, array.mics)
     x[2, RATE:] = 0.5  # stuck
-    y, _ = replaced(x, turning(array), array.reference, mute=True)
+    y, _ = replaced(x, turning(array), rows_of_views(array), mute=True)
     np.testing.assert_array_equal(y[[0, 1, 3]], x[[0, 1, 3]])
     assert not y[2, 2 * RATE :].any()
 
@@ -143,6 +172,6 @@ def test_a_broken_microphone_that_is_not_the_reference_is_silent_and_the_array_s
 def test_nothing_is_muted_where_most_microphones_are_broken() -> None:
     x = mixture(2.0, 4)
     x[1:] = 0.5
-    y, metrics = replaced(x, turning(load_array("respeaker-4mic")), 0, mute=True)
+    y, metrics = replaced(x, turning(load_array("respeaker-4mic")), [0, 1], mute=True)
     np.testing.assert_array_equal(y, x)
     assert sum(map(bool, metrics.mic_faults)) == 3
