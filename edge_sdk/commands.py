@@ -96,7 +96,7 @@ def run_separate(args: argparse.Namespace) -> int:
     bundle = read_bundle(find_model(args.model), trust_option.policy_of(args))
     m = bundle.manifest
     array = None if args.beam is None else beam_options.fitting_array(args.array, m)
-    if array is not None and (line := made_for.doubt(m, array)):
+    if array is not None and (line := made_for.doubt(m.name, made_for.array_of(m), array)):
         note(line)
     paths = [args.out / f"{args.input.stem}-{source + 1}.wav" for source in range(m.sources)]
     if not args.force and (taken := [path for path in paths if path.exists()]):

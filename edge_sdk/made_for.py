@@ -11,19 +11,24 @@ ALIKE_M = 2e-3  # distances between microphones that differ by less: the same bo
 
 
 def array_of(m: Manifest) -> MicArray | None:
-    """Where the microphones stand that a model of several was trained for, one capture channel each in their order;
-    None where it does not say, or they are not among those that come with this package."""
-    if m.mics < 2 or m.array not in shipped_arrays():
+    """Where the microphones stand that a model was trained for, see `array_named`."""
+    return array_named(m.array, m.mics)
+
+
+def array_named(name: str, mics: int) -> MicArray | None:
+    """Where so many microphones of a network of several stand, one capture channel each in their order; None where the
+    name is none of those that come with this package, such as "any"."""
+    if mics < 2 or name not in shipped_arrays():
         return None
-    array = load_array(m.array)
-    if array.mics != m.mics:
+    array = load_array(name)
+    if array.mics != mics:
         return None
     return replace(array, channels=tuple(range(array.mics)), capture_channels=array.mics, processed=None, playback=())
 
 
-def doubt(m: Manifest, array: MicArray) -> str:
-    """Why a model may do less with these microphones, in a line; nothing where there is no doubt, or nothing known."""
-    trained = array_of(m)
+def doubt(model: str, trained: MicArray | None, array: MicArray) -> str:
+    """Why the model of that name, trained for some microphones, may do less with these, in a line; nothing where there
+    is no doubt, or nothing known."""
     if trained is None or trained.mics != array.mics:
         return ""
     theirs = trained.distances()
@@ -31,6 +36,6 @@ def doubt(m: Manifest, array: MicArray) -> str:
     if off_m <= ALIKE_M:
         return ""
     return (
-        f"{m.name} was trained for {trained.name}; microphones of {array.name} are up to {1e3 * off_m:.0f} mm "
+        f"{model} was trained for {trained.name}; microphones of {array.name} are up to {1e3 * off_m:.0f} mm "
         "nearer or further apart, so expect less, or train it for them (edge-sdk simulate rooms, edge-sdk train)"
     )

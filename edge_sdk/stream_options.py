@@ -51,9 +51,10 @@ def stream_config(args: argparse.Namespace) -> StreamConfig:
     trust = trust_option.policy_of(args)
     bundle = read_bundle(find_model(models[0]), trust) if models else None
     if bundle is not None:
+        trained = made_for.array_of(bundle.manifest)
         if array is None:
-            array = made_for.array_of(bundle.manifest)
-        elif line := made_for.doubt(bundle.manifest, array):
+            array = trained
+        elif line := made_for.doubt(bundle.manifest.name, trained, array):
             print(f"edge-sdk: {line}", file=sys.stderr)
     choice = Choice(CPU, 1) if bundle is None else accelerator_options.chosen(args, bundle)
     beam = None

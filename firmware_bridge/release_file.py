@@ -10,7 +10,7 @@ expires = 2028-11-21T00:00:00Z
 name = "int8"
 model = "enhance-mono.tflite"          # beside this file, and enhance-mono.json, its manifest, beside it
 cpus = ["aarch64", "x86_64"]           # as uname -m says; no list allows all
-arrays = ["respeaker-4mic"]
+arrays = ["respeaker-4mic"]            # of no list, the one that the manifest names
 runtimes = ["ai-edge-litert"]
 """
 
@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.contract import Fits, manifest_from_json
+from edge_sdk.contract import Fits, fits_of, manifest_from_json
 from edge_sdk.contract.plain import from_plain
 from edge_sdk.errors import BundleError, ManifestError
 from firmware_bridge.bundle import Packed
@@ -68,7 +68,8 @@ def read_release_file(path: Path) -> tuple[ReleaseFile, list[Packed]]:
         model = path.parent / entry.model
         beside = model.with_suffix(".json")
         manifest = manifest_from_json(read_file(beside), str(beside))
-        packed.append(Packed(entry.name, manifest, read_file(model), Fits(entry.cpus, entry.arrays, entry.runtimes)))
+        arrays = entry.arrays or fits_of(manifest).arrays
+        packed.append(Packed(entry.name, manifest, read_file(model), Fits(entry.cpus, arrays, entry.runtimes)))
     return release, packed
 
 

@@ -37,7 +37,7 @@ def register(commands: Any) -> None:
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    from edge_sdk.contract import Fits, Machine, read_bundle, to_plain
+    from edge_sdk.contract import Machine, fits_of, read_bundle, to_plain
     from firmware_bridge.trust import read_policy
 
     policy = read_policy(args.trust, args.unlocked) if args.trust else None
@@ -62,8 +62,7 @@ def run_verify(args: argparse.Namespace) -> int:
     if release is not None:
         print("\n".join(rows(release, machine)))
     elif machine != Machine():
-        array = bundle.manifest.array
-        print(f"  one variant, for {described(Fits() if array == 'any' else Fits(arrays=(array,)))}")
+        print(f"  one variant, for {described(fits_of(bundle.manifest))}")
     return 0
 
 

@@ -6,6 +6,7 @@ A task names its model and its set by their paths; whoever works on it opens bot
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,7 +17,9 @@ import numpy as np
 import torch
 
 from edge_sdk import Separator
+from edge_sdk.audio.arrays import MicArray
 from edge_sdk.errors import DataError
+from edge_sdk.made_for import array_named, array_of, doubt
 from models.data.example import Example
 from models.evaluation.metrics import METRICS
 from models.evaluation.probes import MOST, Probes, probe
@@ -26,6 +29,8 @@ from models.evaluation.sets import open_examples, positions_of
 from models.network import Network
 from models.spread import spread
 from quantization.artifact import read_artifact
+
+log = logging.getLogger(__name__)
 
 FEW = 12  # mixtures that are scored sooner than worker processes start
 
@@ -49,7 +54,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Model:
-    """A function from mixture to sources, and what it takes and gives; `mics` microphones, or as many as `fits`."""
+    """A function from mixture to sources, and what it takes and gives; `mics` microphones, or as many as `fits`, best
+    those that it was `trained` for."""
 
     separate: Separate
     sample_rate: int
@@ -57,6 +63,7 @@ class Model:
     sources: int
     about: str
     fits: Callable[[int], bool]
+    trained: MicArray | None = None
 
 
 def score_set(task: Task, workers: int | None = None, cluster: str | None = None) -> list[Score]:
@@ -128,12 +135,14 @@ def reference_of(examples: Any) -> int:
 
 
 def check_fits(task: Task, model: Model, examples: Any) -> None:
-    """`DataError` where a set is none for this model."""
+    """`DataError` where a set is none for this model, and a warning where it is of other microphones."""
     if examples.sources != model.sources or (model.mics > 1 and not model.fits(examples.mics)):
         raise DataError(
             f"{task.set}: mixtures of {examples.sources} sources at {examples.mics} microphone(s), "
             f"{Path(task.model).name} makes {model.sources} of {model.mics}; use a fitting set"
         )
+    if examples.array is not None and (line := doubt(Path(task.model).name, model.trained, examples.array)):
+        log.warning("%s", line)
 
 
 @lru_cache(maxsize=1)
@@ -148,11 +157,17 @@ def open_model(model: str, backend: str) -> Model:
     if model.endswith(".safetensors"):
         from models.checkpoint import load_network
 
-        network, _ = load_network(Path(model))
+        network, origin = load_network(Path(model))
         config = network.config
         about = "float32 network, torch"
         return Model(
-            separate_with(network), config.sample_rate, network.mics, config.sources, about, partial(takes, network)
+            separate_with(network),
+            config.sample_rate,
+            network.mics,
+            config.sources,
+            about,
+            partial(takes, network),
+            array_named(str(origin.get("array", "any")), network.mics),
         )
     if model.endswith(".tflite"):
         separator = Separator(read_artifact(Path(model)).bundle, backend=backend)
@@ -160,7 +175,8 @@ def open_model(model: str, backend: str) -> Model:
         separator = Separator.open(model, backend=backend)
     about = f"{separator.manifest.recipe}, {separator.interpreter.backend}, block by block"
     mics = separator.mics
-    return Model(separator.separate, separator.sample_rate, mics, separator.sources, about, mics.__eq__)
+    trained = array_of(separator.manifest)
+    return Model(separator.separate, separator.sample_rate, mics, separator.sources, about, mics.__eq__, trained)
 
 
 def takes(network: Network, mics: int) -> bool:

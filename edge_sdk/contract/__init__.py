@@ -28,7 +28,7 @@ from edge_sdk.contract.manifest import (
     manifest_from_json,
 )
 from edge_sdk.contract.plain import canonical_json, from_plain, parse_json, to_plain
-from edge_sdk.contract.release import File, Fits, Machine, Release, Variant, this_machine
+from edge_sdk.contract.release import File, Fits, Machine, Release, Variant, fits_of, this_machine
 from edge_sdk.contract.signatures import MAX_ENVELOPE, Envelope, Signature, SignatureError, key_id
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "decode_envelope",
     "encode_envelope",
     "encode_header",
+    "fits_of",
     "from_plain",
     "key_id",
     "latency_parts",

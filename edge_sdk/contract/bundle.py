@@ -14,7 +14,7 @@ from typing import BinaryIO
 from edge_sdk.contract.container import HEADER_SIZE, MANIFEST_TYPE, MAX_MODEL, decode_envelope, read_header
 from edge_sdk.contract.keys import TrustPolicy
 from edge_sdk.contract.manifest import Manifest, manifest_from_json
-from edge_sdk.contract.release import File, Fits, Machine, Release, release_from_json, this_machine
+from edge_sdk.contract.release import File, Machine, Release, fits_of, release_from_json, this_machine
 from edge_sdk.contract.signatures import Envelope
 from edge_sdk.errors import BundleError, ManifestError
 
@@ -78,8 +78,7 @@ def read_stream(
         manifest = canonical_manifest(envelope.payload, source)
         if manifest.size > MAX_MODEL:
             raise BundleError(f"{source}: a model of {manifest.size} bytes, at most {MAX_MODEL} allowed; do not use it")
-        for_array = () if manifest.array == "any" else (manifest.array,)
-        if machine is not None and (refusal := Fits(arrays=for_array).refusal(machine)):
+        if machine is not None and (refusal := fits_of(manifest).refusal(machine)):
             raise ManifestError(f"{source}: {refusal}; choose another bundle")
         model = File("model", manifest.size, manifest.sha256)
         read = read_files(file, size, start, (model,), {"model"}, source)

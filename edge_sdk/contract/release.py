@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from edge_sdk.contract.container import MAX_MODEL
-from edge_sdk.contract.manifest import NAME, SHA256
+from edge_sdk.contract.manifest import NAME, SHA256, Manifest
 from edge_sdk.contract.plain import canonical_json, from_plain, parse_json, to_plain
 from edge_sdk.errors import BundleError, ManifestError
 
@@ -51,6 +51,11 @@ class Fits:
             if given is not None and allowed and given not in allowed:
                 return f"made for {what} {' or '.join(allowed)}, not for {given}"
         return None
+
+
+def fits_of(manifest: Manifest) -> Fits:
+    """The machines that a manifest by itself is for: those with the microphones that it names."""
+    return Fits() if manifest.array == "any" else Fits(arrays=(manifest.array,))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 
 from edge_sdk.cli import main
 from edge_sdk.contract import Machine, canonical_json, manifest_from_json, read_bundle
+from edge_sdk.errors import ManifestError
 from tests.edge_sdk.bundles import MODEL, bundle_bytes, manifest
 
 
@@ -94,6 +95,22 @@ def test_pack_takes_a_file_of_variants(model: Path, tmp_path: Path, capsys: pyte
     assert (release.created, release.expires) == (1795219200, 1858377600)
     assert main(["inspect", str(out)]) == 0
     assert "float32.tflite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("listed", "arrays"), [("", ("respeaker-4mic",)), ('arrays = ["respeaker-2mic"]\n', ("respeaker-2mic",))]
+)
+def test_a_variant_is_for_the_microphones_of_its_manifest_unless_others_are_listed(
+    model: Path, tmp_path: Path, listed: str, arrays: tuple[str, ...]
+) -> None:
+    model.with_suffix(".json").write_bytes(manifest(array="respeaker-4mic").to_json())
+    (tmp_path / "small.toml").write_text(RELEASE + listed)
+    out = tmp_path / "a.edge"
+    assert main(["pack", str(tmp_path / "small.toml"), "--out", str(out)]) == 0
+    release = read_bundle(out, machine=Machine("aarch64", arrays[0])).release
+    assert release is not None and release.variants[0].fits.arrays == arrays
+    with pytest.raises(ManifestError, match="not for respeaker-core-v2"):
+        read_bundle(out, machine=Machine("aarch64", "respeaker-core-v2"))
 
 
 @pytest.mark.parametrize(

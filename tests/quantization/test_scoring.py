@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from edge_sdk.audio.arrays import MicArray, load_array
 from models.checkpoint import save_network
 from models.evaluation.scores import Score
 from models.tasnet import TasNet
 from models.zoo import build, preset
-from quantization.scoring import Model, Task, outputs, score_set, takes
+from quantization.scoring import Model, Task, check_fits, open_model, outputs, score_set, takes
+from tests.conftest import small_network
 from tests.models.recordings import write_corpus
 from tests.quantization.two_talkers import network_at_8_khz, write_two_talkers
+
+
+@dataclass
+class Heard:
+    """What a set says of its mixtures."""
+
+    array: MicArray
+    sources: int
+
+    @property
+    def mics(self) -> int:
+        return self.array.mics
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +77,19 @@ def test_a_network_of_up_to_so_many_microphones_is_scored_on_fewer():
     fasnet, array = build(preset("fasnet-tac-edge")), build(preset("array4-2spk-edge"))
     assert [takes(fasnet, mics) for mics in (4, 8, 9)] == [True, True, False]
     assert [takes(array, mics) for mics in (2, 4)] == [False, True]
+
+
+@pytest.mark.parametrize(("name", "warned"), [("respeaker-4mic", False), ("respeaker-usb-v2", True)])
+def test_a_set_of_other_microphones_than_the_model_was_trained_for_is_scored_with_a_warning(
+    task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, warned: bool
+) -> None:
+    network = small_network("array")
+    save_network(tmp_path / "ring.safetensors", network, {"array": "respeaker-4mic"})
+    model = open_model(str(tmp_path / "ring.safetensors"), "auto")
+    check_fits(replace(task, model="ring.safetensors"), model, Heard(load_array(name), network.config.sources))
+    lines = [record.getMessage() for record in caplog.records]
+    said = "ring.safetensors was trained for respeaker-4mic; microphones of respeaker-usb-v2 are up to"
+    assert [line.startswith(said) for line in lines] == [True] * warned
 
 
 def test_a_model_gets_its_microphones_in_their_order_whichever_is_the_reference() -> None:
